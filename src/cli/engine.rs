@@ -1,9 +1,11 @@
 //! Configures engines from the flags.
 
-use std::path::PathBuf;
-
+#[cfg(feature = "aws")]
+use lbuild::image::Reference;
 use lbuild::recipe::{Base, Recipe};
-use lbuild::{Caching, DockerConfig, Engine, EngineBuilder, Password};
+use lbuild::{Caching, Credentials, DockerConfig, Engine, EngineBuilder, Password};
+#[cfg(feature = "aws")]
+use lbuild::{Credential, Later};
 
 use super::args::dockerfile::CommandArgs;
 use super::args::push::CachingArgs;
@@ -50,18 +52,57 @@ pub fn builder(
 
 /// Sets the sources of credentials.
 fn logins(builder: EngineBuilder, context: &Context) -> EngineBuilder {
-    let stored = |builder: EngineBuilder, config: &Option<PathBuf>| match config {
-        Some(dir) => builder.credentials(DockerConfig::in_dir(dir)),
-        None => builder.credentials(DockerConfig),
+    #[cfg(feature = "aws")]
+    let builder = builder.lambda_layers(context.aws.clone());
+    let stored: Box<dyn Credentials> = match &context.logins {
+        Logins::Usual => {
+            #[cfg(feature = "aws")]
+            let builder = builder.credentials(context.aws.clone());
+            return builder.credentials(DockerConfig);
+        }
+        Logins::Stored { config: Some(dir) } => Box::new(DockerConfig::in_dir(dir)),
+        Logins::Stored { config: None } => Box::new(DockerConfig),
     };
-    let aws = |builder: EngineBuilder| {
-        #[cfg(feature = "aws")]
-        let builder = builder.credentials(context.aws.clone()).lambda_layers(context.aws.clone());
-        builder
-    };
-    match &context.logins {
-        Logins::Usual => stored(aws(builder), &None),
-        Logins::Stored { config } => aws(stored(builder, config)),
+    #[cfg(feature = "aws")]
+    return builder.credentials(StoredFirst { stored, aws: context.aws.clone() });
+    #[cfg(not(feature = "aws"))]
+    builder.credentials(stored)
+}
+
+/// The stored logins, and AWS's credentials for a registry without one. A stored login that cannot be read is an error: the
+/// push would go out as another role.
+#[cfg(feature = "aws")]
+struct StoredFirst {
+    stored: Box<dyn Credentials>,
+    aws: lbuild::aws::Aws,
+}
+
+#[cfg(feature = "aws")]
+impl Credentials for StoredFirst {
+    fn get<'a>(&'a self, registry: &'a str, renew: bool) -> Later<'a, lbuild::Result<Option<Credential>>> {
+        self.get_for(registry, "", renew)
+    }
+
+    fn get_for<'a>(
+        &'a self,
+        registry: &'a str,
+        repository: &'a str,
+        renew: bool,
+    ) -> Later<'a, lbuild::Result<Option<Credential>>> {
+        Box::pin(async move {
+            match self.stored.get_for(registry, repository, renew).await? {
+                Some(credential) => Ok(Some(credential)),
+                None => self.aws.get_for(registry, repository, renew).await,
+            }
+        })
+    }
+
+    fn describe(&self) -> String {
+        format!("{}, or else {}", self.stored.describe(), self.aws.describe())
+    }
+
+    fn immutable_tags<'a>(&'a self, repository: &'a Reference, tags: &'a [String]) -> Later<'a, Vec<String>> {
+        self.aws.immutable_tags(repository, tags)
     }
 }
 

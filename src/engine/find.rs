@@ -176,7 +176,7 @@ pub(super) async fn resolve(
     base: &Base,
     platform: &Platform,
 ) -> Result<(ImageStore, String, StoredImage)> {
-    let (store, name) = store(session, base).await?;
+    let (store, name) = store_for(session, base, Some(platform)).await?;
     let found = match find(session, &store, base, &name, Some(platform), Purpose::Build).await? {
         Inspected::Image(found) => *found,
         Inspected::Index { index, .. } => return Err(not_offered(&name, platform, index.platforms())),
@@ -193,7 +193,7 @@ pub(super) async fn inspect(
     base: &Base,
     platform: Option<&Platform>,
 ) -> Result<Inspected> {
-    let (store, name) = store(session, base).await?;
+    let (store, name) = store_for(session, base, platform).await?;
     match find(session, &store, base, &name, platform, Purpose::Inspect).await? {
         Inspected::Index { digest, index } => match platform {
             Some(wanted) => Err(not_offered(&name, wanted, index.platforms())),
@@ -204,9 +204,23 @@ pub(super) async fn inspect(
 }
 
 pub(super) async fn store(session: &Arc<Session>, base: &Base) -> Result<(ImageStore, String)> {
+    store_for(session, base, None).await
+}
+
+/// The store of an image. That of this machine may have one for another platform under the name: then the registry is
+/// asked, as Docker does.
+async fn store_for(
+    session: &Arc<Session>,
+    base: &Base,
+    platform: Option<&Platform>,
+) -> Result<(ImageStore, String)> {
     match base {
         Base::Registry(name) => {
+            let fits = |image: &LocalImage| {
+                platform.is_none_or(|platform| image.image().config().platform().satisfies(platform))
+            };
             let local = session.local_images.then(|| session.cache.images().named(name)).flatten();
+            let local = local.filter(fits);
             let store = match local {
                 Some(image) => ImageStore::Local(image.into()),
                 None => ImageStore::Registry(session.registries.source(name)),

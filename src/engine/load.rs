@@ -34,7 +34,7 @@ pub(super) async fn load(session: &Arc<Session>, archive: &Path) -> Result<Vec<L
 }
 
 /// The image with all its layers in the cache.
-async fn held(session: &Arc<Session>, image: Image) -> Result<Image> {
+pub(super) async fn held(session: &Arc<Session>, image: Image) -> Result<Image> {
     let mut blobs = Vec::with_capacity(image.layers().len());
     for layer in image.layers() {
         blobs.push(match &layer.blob.location {

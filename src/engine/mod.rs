@@ -236,6 +236,15 @@ impl Engine {
         load::load(&self.session, archive).await.map_err(|error| self.session.cache.explained(error))
     }
 
+    /// Copies the layers of an image of the local store to this machine, so that it no longer needs where they come from.
+    ///
+    /// # Errors
+    /// When a layer cannot be read, or the cache cannot be written.
+    pub async fn hold(&self, image: &LocalImage) -> Result<()> {
+        let held = load::held(&self.session, image.image().clone()).await?;
+        self.images().put(&held, &image.names)
+    }
+
     /// Whether a registry accepts the credentials for it.
     ///
     /// # Errors

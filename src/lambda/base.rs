@@ -29,7 +29,7 @@ pub fn is_named_after_lambda(name: &str) -> bool {
 
 /// Whether this is the name of a runtime rather than of an image.
 fn is_runtime(name: &str) -> bool {
-    !name.contains(['/', ':'])
+    !name.contains(['/', ':']) && name != "scratch"
 }
 
 /// The runtime (`python`, `nodejs`, `java`, `dotnet`, `ruby`, `provided`) of a base image: the name of its repository,
@@ -76,6 +76,7 @@ mod tests {
             ("r.example/lambda/nodejs@sha256:00", true, true, Some("nodejs")),
             ("amazon/aws-lambda-java:21", false, true, Some("java")),
             ("r.example/my-lambda-python:3.12", false, true, None),
+            ("scratch", false, false, None),
             ("r.example/python:3.12-slim", false, false, Some("python")),
         ] {
             assert_eq!(is_lambda_base(name), is_lambda, "{name}");

@@ -32,6 +32,9 @@ pub struct DockerfileArgs {
     /// The Dockerfile that was read from standard input.
     #[arg(skip)]
     pub stdin: Option<Vec<u8>>,
+    /// Whether `.lambdaignore`, which Docker does not know, is ignored.
+    #[arg(skip)]
+    pub only_dockers_ignore_file: bool,
 }
 
 /// How the commands of a Dockerfile run, and what they may use.

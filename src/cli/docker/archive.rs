@@ -1,6 +1,7 @@
 //! `docker load` and `docker save`.
 
 use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use lbuild::image::{Format, Reference};
@@ -20,13 +21,17 @@ pub async fn load(args: &Load, context: &Context) -> Result<(), Failure> {
     let engine = engine(context)?;
     let read = |source| Failure::Read { what: "the archive from standard input".into(), source };
     let (path, _spooled) = match &args.input {
-        Some(path) => (path.clone(), None),
+        Some(path) if !is_compressed(path) => (path.clone(), None),
         // An archive is read at several places.
-        None => {
+        input => {
             let place = engine.cache().workplace()?;
             let path = place.path().join("archive.tar");
             let mut file = File::create(&path).map_err(read)?;
-            std::io::copy(&mut std::io::stdin().lock(), &mut file).map_err(read)?;
+            match input {
+                Some(input) => inflated(&mut File::open(input).map_err(read)?, &mut file),
+                None => inflated(&mut std::io::stdin().lock(), &mut file),
+            }
+            .map_err(read)?;
             (path, Some(place))
         }
     };
@@ -37,6 +42,36 @@ pub async fn load(args: &Load, context: &Context) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// The first bytes of files that gzip, bzip2, xz and zstd write.
+const GZIP: &[u8] = &[0x1f, 0x8b];
+const BZIP2: &[u8] = b"BZh";
+const XZ: &[u8] = &[0xfd, b'7', b'z', b'X', b'Z'];
+const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
+
+fn is_compressed(path: &Path) -> bool {
+    let mut start = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(8).read_to_end(&mut start));
+    read.is_ok() && [GZIP, BZIP2, XZ, ZSTD].iter().any(|magic| start.starts_with(magic))
+}
+
+/// Copies an archive, which may be compressed.
+fn inflated(from: &mut dyn Read, to: &mut File) -> io::Result<()> {
+    let mut start = Vec::new();
+    from.take(8).read_to_end(&mut start)?;
+    let all = start.as_slice().chain(from);
+    let copied = match &start {
+        start if start.starts_with(GZIP) => io::copy(&mut flate2::read::MultiGzDecoder::new(all), to),
+        start if start.starts_with(BZIP2) => io::copy(&mut bzip2::read::MultiBzDecoder::new(all), to),
+        start if start.starts_with(XZ) => io::copy(&mut lzma_rust2::XzReader::new(all, true), to),
+        start if start.starts_with(ZSTD) => {
+            let zstd = ruzstd::decoding::StreamingDecoder::new(all).map_err(io::Error::other);
+            io::copy(&mut zstd?, to)
+        }
+        _ => io::copy(&mut { all }, to),
+    };
+    copied.map(drop)
 }
 
 /// Writes an image to an archive, under the given names.
@@ -58,7 +93,11 @@ pub async fn save(args: &Save, context: &Context) -> Result<(), Failure> {
         .collect();
     let recipe = Recipe::new(
         image.image().config().platform(),
-        Base::Local { name: args.names[0].clone(), digest: None },
+        Base::Local {
+            name: args.names[0].clone(),
+            // By digest: the name may move to another image meanwhile.
+            digest: Some(image.image().manifest(Format::Docker).digest),
+        },
         Vec::new(),
     );
     match &args.output {

@@ -411,6 +411,11 @@ pub struct Run {
 }
 
 impl Docker {
+    /// The text that a call without a verb prints.
+    pub fn help() -> String {
+        Docker::command().render_help().to_string()
+    }
+
     /// The parsed arguments.
     pub fn parsed(words: Vec<OsString>) -> Result<Docker, clap::Error> {
         let matches = with_switches(Docker::command()).try_get_matches_from(words)?;

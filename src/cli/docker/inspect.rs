@@ -29,7 +29,8 @@ pub fn run(args: &Inspect, context: &Context) -> Result<(), Failure> {
             },
         }
     }
-    match &args.format {
+    match args.format.as_deref() {
+        Some("json") => print_exact(&format!("{}\n", Value::Array(found)))?,
         Some(template) => {
             for image in &found {
                 print_exact(&format!("{}\n", template::filled(template, image)?))?;
@@ -41,6 +42,19 @@ pub fn run(args: &Inspect, context: &Context) -> Result<(), Failure> {
         Some(name) => Err(Failure::docker(1, format!("No such object: {name}"), None)),
         None => Ok(()),
     }
+}
+
+/// The process of an image, with all fields that Docker prints.
+fn process(config: Option<&Value>) -> Value {
+    let mut process = json!({
+        "Hostname": "", "Domainname": "", "User": "", "AttachStdin": false, "AttachStdout": false,
+        "AttachStderr": false, "Tty": false, "OpenStdin": false, "StdinOnce": false, "Env": null, "Cmd": null,
+        "Image": "", "Volumes": null, "WorkingDir": "", "Entrypoint": null, "OnBuild": null, "Labels": null,
+    });
+    for (name, value) in config.and_then(Value::as_object).into_iter().flatten() {
+        process[name] = value.clone();
+    }
+    process
 }
 
 /// What `docker inspect` prints of an image. Its size is that of the compressed layers, for only they are known.
@@ -60,7 +74,7 @@ fn document(image: &LocalImage) -> Value {
         "Comment": "",
         "Created": config.created(),
         "Author": json.get("author").cloned().unwrap_or_else(|| json!("")),
-        "Config": json.get("config").cloned().unwrap_or(Value::Null),
+        "Config": process(json.get("config")),
         "Architecture": platform.architecture,
         "Os": platform.os,
         "Size": size,

@@ -28,6 +28,7 @@ use lbuild::{Engine, EngineBuilder};
 use self::args::{BuilderVerb, Buildx, ContextVerb, Docker, ImageVerb, Verb};
 use super::context::{Context, Logins};
 use super::interruption::Interruption;
+use super::output::digests;
 use super::output::exit::Failure;
 use super::output::report::{self, Report, Style};
 use super::{engine, runtime};
@@ -39,9 +40,14 @@ pub fn words(words: &[OsString]) -> Option<Vec<OsString>> {
     match name {
         "docker" => Some(after_name(&words[1..])),
         "buildx" | "docker-buildx" => {
-            // Docker's own command gives a plugin its name as the first word.
-            let own = &words[1 + usize::from(words.get(1).is_some_and(|word| word == "buildx"))..];
-            Some(after_name(&[&["buildx".into()], own].concat()))
+            // Docker's own command gives a plugin all words, with its own flags before the plugin's name.
+            let rest = &words[1..];
+            let is_plugin = rest.iter().any(|word| word == "buildx")
+                && rest
+                    .first()
+                    .is_some_and(|word| word == "buildx" || word.as_encoded_bytes().starts_with(b"-"));
+            let name: &[OsString] = if is_plugin { &[] } else { &["buildx".into()] };
+            Some(after_name(&[name, rest].concat()))
         }
         _ if words.get(1).is_some_and(|word| word == "docker") => Some(after_name(&words[2..])),
         _ => None,
@@ -55,6 +61,7 @@ pub fn after_name(words: &[OsString]) -> Vec<OsString> {
 
 /// Runs a call of `docker`, and returns its exit code.
 pub fn run(words: Vec<OsString>) -> ExitCode {
+    digests::shorten();
     let quiet = Report::new(Style::Quiet);
     let args = match Docker::parsed(words) {
         Ok(args) => args,
@@ -85,6 +92,14 @@ pub fn run(words: Vec<OsString>) -> ExitCode {
 
 /// Reports a failure. Docker's command has few exit codes: 125 for what it does not know, 1 for the rest.
 fn ended(report: &Report, failure: &Failure) -> ExitCode {
+    #[cfg(feature = "check")]
+    if let Failure::Findings { .. } = failure {
+        // A tool that calls `docker` has no flags for it.
+        let hint =
+            "`lbuild rules RULE` explains a rule; LBUILD_ALLOW=RULE[,RULE] ignores it, LBUILD_NO_CHECK=1 all";
+        report.failure(&Failure::docker(1, failure.to_string(), hint));
+        return ExitCode::from(1);
+    }
     report.failure(failure);
     ExitCode::from(match failure {
         Failure::Docker { code, .. } => *code,
@@ -106,7 +121,7 @@ async fn execute(args: Docker, report: Report, interruption: Interruption) -> Re
     };
     let context = &context;
     let Some(verb) = verb.filter(|_| !version) else {
-        return if version { builder::short_version() } else { Err(refused::no_verb()) };
+        return if version { builder::short_version() } else { report::print_exact(&Docker::help()) };
     };
     match verb {
         Verb::Build(args) => build::run(*args, context).await,
@@ -143,7 +158,8 @@ async fn buildx(verb: Option<Buildx>, context: &Context) -> Result<(), Failure> 
         Some(Buildx::Create(args)) => report::print(args.name.as_deref().unwrap_or(builder::NAME)),
         Some(Buildx::Use(_)) => Ok(()),
         Some(Buildx::Rm(args)) => {
-            args.words.iter().try_for_each(|name| report::print(&format!("{name} removed")))
+            let mut names = args.words.iter().filter(|word| !word.starts_with('-'));
+            names.try_for_each(|name| report::print(&format!("{name} removed")))
         }
         Some(Buildx::Other(words)) if words.first().is_some_and(|word| word == builder::METADATA) => {
             builder::metadata()

@@ -18,12 +18,22 @@ pub async fn run(args: &Pull, context: &Context) -> Result<(), Failure> {
         return Ok(());
     }
     let arch: Arch = build::platform::chosen(args.platform.as_slice(), &context.report)?;
-    let engine = engine(context)?;
-    let image = engine.stored(&Base::Registry(name.clone()), &Platform::linux(arch)).await?;
-    engine.images().put(&image, std::slice::from_ref(&name))?;
+    let (engine, platform) = (engine(context)?, Platform::linux(arch));
+    let (base, images) = (Base::Registry(name.clone()), engine.images());
+    let found = engine.resolve(&base, &platform).await?;
+    let image = engine.stored(&found.base, &platform).await?;
+    // A name by digest is no tag.
+    let tags: Vec<_> = Some(name.clone()).filter(|name| name.digest().is_none()).into_iter().collect();
+    images.put(&image, &tags)?;
+    if let Some(stored) = images.find(&image.config_blob().digest.to_string())? {
+        let digest = name.digest().or(found.index).unwrap_or(found.manifest.digest);
+        images.pushed(&stored, &format!("{}@{digest}", name.repository_name()).parse()?)?;
+    }
     if args.quiet {
         return print(&familiar(&name));
     }
-    print(&format!("{}: Pulling from {}", name.tag().unwrap_or_default(), name.repository()))?;
+    let version = name.digest().map(|digest| digest.to_string());
+    let version = version.as_deref().or(name.tag()).unwrap_or_default();
+    print(&format!("{version}: Pulling from {}", name.repository()))?;
     print(&format!("Status: its layers stay in the registry until they are needed\n{}", familiar(&name)))
 }

@@ -44,6 +44,7 @@ pub async fn run(args: &Push, context: &Context) -> Result<(), Failure> {
         check: &super::check_args(),
         dry_run: false,
     };
+    let in_dockers_words = |failure| in_dockers_words(failure, &[name.registry()]);
     let sent = job.send(None, &context.report).await.map_err(in_dockers_words)?;
     let Some(published) = sent.published.first().cloned() else {
         return results::print(sent, &context.report).map_err(in_dockers_words);
@@ -58,7 +59,9 @@ pub async fn run(args: &Push, context: &Context) -> Result<(), Failure> {
 /// A stored image, as a recipe that adds nothing to it.
 fn lowered(image: &LocalImage, name: &Reference) -> Lowered {
     let config = image.image().config();
-    let base = Base::Local { name: name.to_string(), digest: None };
+    // By digest: the name may move to another image meanwhile.
+    let digest = image.image().manifest(Format::Docker).digest;
+    let base = Base::Local { name: name.to_string(), digest: Some(digest) };
     Lowered {
         recipe: Recipe::new(config.platform(), base, Vec::new()),
         config: ConfigFile::default(),
@@ -69,10 +72,12 @@ fn lowered(image: &LocalImage, name: &Reference) -> Lowered {
     }
 }
 
-/// The failure with the words that tools look for before they log in and push again.
-pub fn in_dockers_words(failure: Failure) -> Failure {
+/// The failure with the words that tools look for before they log in to one of these registries and push again.
+pub fn in_dockers_words(failure: Failure, registries: &[&str]) -> Failure {
     let is_anonymous = match &failure {
-        Failure::Library(lbuild::Error::Unauthorized { credential, .. }) => credential == "anonymous access",
+        Failure::Library(lbuild::Error::Unauthorized { credential, host, .. }) => {
+            credential == "anonymous access" && registries.contains(&host.as_str())
+        }
         Failure::Library(lbuild::Error::NoAwsCredentials { .. }) => true,
         _ => false,
     };

@@ -47,11 +47,6 @@ pub fn verb(above: &str, words: &[OsString]) -> Failure {
     Failure::docker(UNKNOWN, format!("lbuild does not serve `docker {full}`"), hint)
 }
 
-/// The failure for a call without a verb.
-pub fn no_verb() -> Failure {
-    Failure::docker(1, "no command is given", "`lbuild docker --help` lists the commands")
-}
-
 /// The failure of something that is known, but not served as it is asked for.
 pub fn asked(message: impl Into<String>, hint: &'static str) -> Failure {
     Failure::docker(UNKNOWN, message, hint)

@@ -22,8 +22,12 @@ pub fn filled(template: &str, document: &Value) -> Result<String, Failure> {
         let (action, after) = after.split_once("}}").ok_or_else(|| unreadable("a `{{` has no `}}`"))?;
         out.push_str(text);
         let words = words(action.trim().trim_matches('-').trim());
-        let (value, is_json) =
-            action_value(&words, document).ok_or_else(|| unreadable(&format!("`{action}`")))?;
+        let (value, is_json) = action_value(&words, document).map_err(|fault| match fault {
+            Fault::Syntax => unreadable(&format!("`{action}`")),
+            Fault::Missing(what) => {
+                Failure::docker(1, format!("template parsing error: {action}: {what}"), None)
+            }
+        })?;
         out.push_str(&if is_json { value.to_string() } else { printed(&value) });
         rest = after;
     }
@@ -53,38 +57,58 @@ fn words(action: &str) -> Vec<String> {
     words
 }
 
+/// Why an action has no value.
+enum Fault {
+    Syntax,
+    /// The document does not have what it names.
+    Missing(String),
+}
+
 /// The value of an action, and whether it is printed as JSON.
-fn action_value(words: &[String], document: &Value) -> Option<(Value, bool)> {
+fn action_value(words: &[String], document: &Value) -> Result<(Value, bool), Fault> {
     match words {
-        [first, rest @ ..] if first == "json" => Some((operand(rest, document)?, true)),
-        words => Some((operand(words, document)?, false)),
+        [first, rest @ ..] if first == "json" => Ok((operand(rest, document)?, true)),
+        words => Ok((operand(words, document)?, false)),
     }
 }
 
-fn operand(words: &[String], document: &Value) -> Option<Value> {
+fn operand(words: &[String], document: &Value) -> Result<Value, Fault> {
     match words {
         [open, inner @ .., close] if open == "(" && close == ")" => operand(inner, document),
         [index, field, keys @ ..] if index == "index" => {
             keys.iter().try_fold(of_field(field, document)?, |value, key| indexed(&value, key))
         }
         [field] => of_field(field, document),
-        _ => None,
+        _ => Err(Fault::Syntax),
     }
 }
 
-/// The value of `.A.B`. A field that a document does not have is no value.
-fn of_field(path: &str, document: &Value) -> Option<Value> {
-    let path = path.strip_prefix('.')?;
-    let names = path.split('.').filter(|name| !name.is_empty());
-    Some(names.fold(document, |value, name| value.get(name).unwrap_or(&Value::Null)).clone())
+/// The value of `.A.B`.
+fn of_field(path: &str, document: &Value) -> Result<Value, Fault> {
+    let names = path.strip_prefix('.').ok_or(Fault::Syntax)?.split('.').filter(|name| !name.is_empty());
+    let mut value = document;
+    for name in names {
+        value = match value {
+            // A part that is not set has no fields either.
+            Value::Null => value,
+            value => value.get(name).ok_or_else(|| Fault::Missing(format!("there is no {name}")))?,
+        };
+    }
+    Ok(value.clone())
 }
 
-fn indexed(value: &Value, key: &str) -> Option<Value> {
+fn indexed(value: &Value, key: &str) -> Result<Value, Fault> {
     let key = key.trim_matches('"');
     match value {
-        Value::Array(values) => values.get(key.parse::<usize>().ok()?).cloned(),
-        Value::Object(values) => Some(values.get(key).cloned().unwrap_or(Value::String(String::new()))),
-        _ => None,
+        Value::Array(values) => {
+            let index = key.parse::<usize>().map_err(|_| Fault::Syntax)?;
+            let missing = || Fault::Missing(format!("there is no element {index} of {}", values.len()));
+            values.get(index).cloned().ok_or_else(missing)
+        }
+        Value::Object(values) => Ok(values.get(key).cloned().unwrap_or(Value::String(String::new()))),
+        // Of a map that is not set.
+        Value::Null => Ok(Value::String(String::new())),
+        _ => Err(Fault::Syntax),
     }
 }
 
@@ -113,7 +137,7 @@ mod tests {
     fn a_template_gives_what_go_gives() {
         let document = json!({
             "Id": "sha256:0a", "Size": 3, "RepoDigests": ["r.example/a@sha256:0b"], "Config": { "Env": ["A=1", "B=2"] },
-            "Labels": { "a.b": "c" },
+            "Labels": { "a.b": "c" }, "None": null,
         });
         for (template, expected) in [
             ("{{.Id}}", "sha256:0a"),
@@ -123,16 +147,18 @@ mod tests {
             ("{{json .Config}}", r#"{"Env":["A=1","B=2"]}"#),
             ("{{.Config.Env}}", "[A=1 B=2]"),
             (r#"{{index .Labels "a.b"}}"#, "c"),
-            ("{{.Missing}}", "<no value>"),
+            (r#"{{index .None "a"}}"#, ""),
             ("plain", "plain"),
         ] {
             assert_eq!(filled(template, &document).unwrap(), expected, "{template}");
         }
-        for template in
-            ["{{range .RepoDigests}}{{.}}{{end}}", "{{.Id", "{{index .RepoDigests 7}}", "{{len .Id}}"]
-        {
+        for template in ["{{range .RepoDigests}}{{.}}{{end}}", "{{.Id", "{{len .Id}}"] {
             let failure = filled(template, &document).unwrap_err();
             assert!(matches!(failure, Failure::Docker { code: 64, .. }), "{template}: {failure}");
+        }
+        for template in ["{{.Missing}}", "{{index .RepoDigests 7}}"] {
+            let failure = filled(template, &document).unwrap_err();
+            assert!(matches!(failure, Failure::Docker { code: 1, .. }), "{template}: {failure}");
         }
     }
 }

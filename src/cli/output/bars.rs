@@ -7,6 +7,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use lbuild::Event;
 use lbuild::error::text::printable;
 
+use super::digests;
 use super::human::{short, text};
 
 /// A bar for each blob in transfer and each layer in progress; lines go above them.
@@ -38,7 +39,7 @@ impl Bars {
 
     /// Writes lines above the bars.
     pub fn say(&self, text: &str) {
-        self.show(&printable(text.trim_end()));
+        self.show(&printable(&digests::shown(text.trim_end())));
     }
 
     /// Writes lines that are printable above the bars.

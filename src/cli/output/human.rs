@@ -7,12 +7,13 @@ use lbuild::event::{Outcome, RepositoryChange};
 use lbuild::image::Digest;
 
 use super::arguments::hidden;
+use super::digests;
 use super::exit::Failure;
 
 /// Writes the event's line, if it has one.
 pub fn line(event: &Event) {
     if let Some(text) = text(event) {
-        eprintln!("{}", printable(&text));
+        eprintln!("{}", printable(&digests::shown(&text)));
     }
 }
 
@@ -20,7 +21,7 @@ pub fn line(event: &Event) {
 #[cfg(feature = "check")]
 pub fn say(text: &str) {
     if !text.is_empty() {
-        eprintln!("{}", printable(text.trim_end()));
+        eprintln!("{}", printable(&digests::shown(text.trim_end())));
     }
 }
 
@@ -39,7 +40,7 @@ pub fn failure(failure: &Failure) {
 
 /// A message, which may repeat an argument.
 pub fn shown(text: &str) -> String {
-    printable(&hidden(text)).into_owned()
+    printable(&digests::shown(&hidden(text))).into_owned()
 }
 
 /// The event's line, if it has one.

@@ -3,6 +3,7 @@
 pub mod arguments;
 mod bars;
 mod commands;
+pub mod digests;
 pub mod exit;
 #[cfg(feature = "check")]
 pub mod findings;

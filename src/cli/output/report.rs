@@ -15,7 +15,7 @@ use super::commands::Commands;
 use super::exit::Failure;
 #[cfg(feature = "check")]
 use super::findings::text::groups;
-use super::{human, json};
+use super::{digests, human, json};
 
 /// The style that the arguments request.
 #[derive(Clone, Copy)]
@@ -89,8 +89,8 @@ impl Report {
     fn show(&self, text: &str) {
         match &*self.form {
             _ if text.is_empty() => {}
-            Form::Bars(bars) => bars.show(text),
-            _ => eprintln!("{text}"),
+            Form::Bars(bars) => bars.show(&digests::shown(text)),
+            _ => eprintln!("{}", digests::shown(text)),
         }
     }
 

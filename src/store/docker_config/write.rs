@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
 
 use base64::Engine as _;
+use rustix::fs::FlockOperation;
 use serde_json::{Map, Value, json};
 
 use super::DockerConfigIn;
@@ -44,7 +45,11 @@ impl DockerConfigIn {
             helper.tell("erase", &key).await?;
         }
         let mut was_there = false;
-        self.change(registry, |auths| was_there = auths.remove(&key).is_some())?;
+        // Under each key by which Docker finds it.
+        let keys = [key.clone(), format!("https://{key}"), format!("http://{key}")];
+        self.change(registry, |auths| {
+            was_there = keys.iter().filter(|key| auths.remove(*key).is_some()).count() > 0;
+        })?;
         Ok(was_there)
     }
 
@@ -55,6 +60,7 @@ impl DockerConfigIn {
     /// Changes the logins in the file, if the change makes a difference.
     fn change(&self, registry: &str, change: impl FnOnce(&mut Map<String, Value>)) -> Result<()> {
         let path = self.dir.join("config.json");
+        let _locked = locked(&self.dir)?;
         let bytes = read(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
         let old: Option<Value> = match bytes {
             Some(bytes) => Some(
@@ -79,6 +85,17 @@ impl DockerConfigIn {
         let (registry, from) = (registry.to_owned(), self.describe());
         Error::Credentials { registry, from, reason: fault.to_owned() }
     }
+}
+
+/// Locks the directory, which is made for its owner only, until the returned value is dropped: another login at the same
+/// time would be lost.
+fn locked(dir: &Path) -> Result<fs::File> {
+    let fail = |source: io::Error| Error::Write { path: dir.to_owned(), source };
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(fail)?;
+    let opened = fs::File::open(dir).map_err(fail)?;
+    // A file system without locks is no reason to refuse a login.
+    let _ = rustix::io::retry_on_intr(|| rustix::fs::flock(&opened, FlockOperation::LockExclusive));
+    Ok(opened)
 }
 
 /// Replaces a file, which only its owner can read.

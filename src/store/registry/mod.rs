@@ -28,7 +28,7 @@ use self::transport::Transport;
 pub(crate) use self::upload::Upload;
 use super::credentials::Credentials;
 use super::http::{Patience, Retry};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::event::Events;
 use crate::image::Reference;
 
@@ -66,7 +66,15 @@ impl Registries {
     pub(crate) async fn log_in(&self, registry: &str) -> Result<()> {
         let operation = format!("log in to {registry}");
         let request = Request::new(Call::LogIn, registry, "/v2/".to_owned(), Scope::none(), operation);
-        self.transport.send(&request).await.map(drop)
+        let response = self.transport.send(&request).await?;
+        match response.status().is_success() {
+            true => Ok(()),
+            // A server that is no registry takes any password.
+            false => {
+                let (operation, host) = (format!("log in to {registry}"), registry.to_owned());
+                Err(Error::Protocol { operation, host, fault: "has no /v2/, as registries have" })
+            }
+        }
     }
 
     /// The retries of an operation on these registries.

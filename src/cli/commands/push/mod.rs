@@ -41,11 +41,17 @@ pub async fn send(args: &Push, default: DefaultDestination, context: &Context) -
         login = input.base_registries();
     }
     let builder = engine::builder(&args.registry, &input.config().insecure.0, context, &login)?;
-    send_input(args, input, &to, builder, None, context).await
+    send_input(args, input, &to, builder, Caller::User, context).await
 }
 
-/// Judges a recipe before anything is built.
-pub type Judge<'j> = &'j (dyn Fn(&Recipe) -> Result<(), Failure> + Sync);
+/// Who asks for a build.
+#[derive(Clone, Copy)]
+pub enum Caller<'c> {
+    User,
+    /// A tool that calls another builder's command: what it may ask for is judged by the recipe, and it may put outputs
+    /// where that builder lets it.
+    Tool(&'c (dyn Fn(&Recipe) -> Result<(), Failure> + Sync)),
+}
 
 /// Builds the image of an input, and sends it to these destinations, by an engine that needs the settings of a build only.
 pub async fn send_input(
@@ -53,7 +59,7 @@ pub async fn send_input(
     input: Input,
     to: &[(Destination, Format)],
     builder: EngineBuilder,
-    judge: Option<Judge<'_>>,
+    caller: Caller<'_>,
     context: &Context,
 ) -> Result<Sent, Failure> {
     let report = &context.report;
@@ -61,12 +67,16 @@ pub async fn send_input(
     let builder = engine::caching(builder, &args.caching, input.config())?;
     let engine = builder.dry_run(args.destination.dry_run).build()?;
     let lowered = input.lower(&args.image, &engine, report).await?;
-    judge.map_or(Ok(()), |judge| judge(&lowered.recipe))?;
+    if let Caller::Tool(judge) = caller {
+        judge(&lowered.recipe)?;
+    }
     if lowered.for_lambda {
         destination::refuse_unpullable(to)?;
     }
     let missing = handler::missing(&engine, &lowered)?;
-    check_outputs(&engine, &lowered, args, to)?;
+    if let Caller::User = caller {
+        check_outputs(&engine, &lowered, args, to)?;
+    }
     #[cfg(feature = "aws")]
     repository::prepare(&args.destination, &lowered.config, to, context).await?;
     let job = Job {

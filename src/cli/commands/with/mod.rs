@@ -56,6 +56,8 @@ async fn with(words: &[OsString]) -> Result<ExitStatus, Failure> {
     command
         .args(&words[1..])
         .env("PATH", path)
+        // The command may run docker in another directory.
+        .env("LBUILD_CACHE", absolute_cache()?)
         .env("CDK_DOCKER", place.dir().join("docker"))
         .env("BUILDX_NO_DEFAULT_ATTESTATIONS", "1")
         .env("DOCKER_BUILDKIT", "0")
@@ -67,9 +69,20 @@ async fn with(words: &[OsString]) -> Result<ExitStatus, Failure> {
             _ = term.recv() => tell(&child, Signal::TERM),
             _ = hangup.recv() => tell(&child, Signal::HUP),
             // The terminal sends it to the command as well.
-            _ = interrupt.recv() => {}
+            _ = interrupt.recv() => if !is_of_terminal() { tell(&child, Signal::INT) },
         }
     }
+}
+
+fn absolute_cache() -> Result<PathBuf, Failure> {
+    let root = Cache::default_root().ok_or(lbuild::Error::NoCacheRoot)?;
+    std::path::absolute(root).map_err(|source| Failure::Start { source })
+}
+
+/// Whether this process is one of those to which the terminal sends its signals.
+fn is_of_terminal() -> bool {
+    let foreground = rustix::termios::tcgetpgrp(std::io::stdin());
+    foreground.is_ok_and(|group| group == rustix::process::getpgrp())
 }
 
 fn handled(kind: SignalKind) -> Result<tokio::signal::unix::Signal, Failure> {

@@ -5,7 +5,9 @@ use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 /// What a flag is about.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum About {
-    /// Output, or something that only a daemon has: nothing is lost.
+    /// What lbuild does anyway, and how the output looks.
+    Nothing,
+    /// Something that only a daemon has: nothing is lost.
     Daemon,
     /// Attestations, which Lambda refuses.
     Attestations,
@@ -21,13 +23,13 @@ enum Value {
     Optional,
 }
 
-use About::{Attestations, Commands, Daemon};
+use About::{Attestations, Commands, Daemon, Nothing};
 use Value::{Optional, Required};
 
 const FLAGS: [(&str, Value, About); 25] = [
-    ("rm", Optional, Daemon),
-    ("force-rm", Optional, Daemon),
-    ("progress", Required, Daemon),
+    ("rm", Optional, Nothing),
+    ("force-rm", Optional, Nothing),
+    ("progress", Required, Nothing),
     ("builder", Required, Daemon),
     ("compress", Optional, Daemon),
     ("cache-to", Required, Daemon),
@@ -78,7 +80,12 @@ impl Args for WithoutMeaning {
 
 impl FromArgMatches for WithoutMeaning {
     fn from_arg_matches(matches: &ArgMatches) -> Result<WithoutMeaning, clap::Error> {
-        let given = FLAGS.iter().filter(|(name, ..)| matches.contains_id(name));
+        // `--provenance=false` asks for what lbuild does.
+        let is_wish = |name: &&str| {
+            let values = matches.get_many::<String>(name).into_iter().flatten();
+            values.into_iter().any(|value| !matches!(value.as_str(), "false" | "0"))
+        };
+        let given = FLAGS.iter().filter(|(name, ..)| is_wish(name));
         let mut given: Vec<_> = given.map(|(name, _, about)| (*name, *about)).collect();
         given.extend(matches.contains_id("memory-short").then_some(("memory", Commands)));
         Ok(WithoutMeaning { given })

@@ -1,31 +1,34 @@
 //! `docker build`.
 
 pub mod flags;
+mod metadata;
 mod outputs;
 pub mod platform;
 
 use std::path::{Path, PathBuf};
 
-use lbuild::Published;
-use lbuild::image::Reference;
+use lbuild::image::{Location, Reference};
 use lbuild::recipe::{Recipe, Step};
+use lbuild::{Credentials, DockerConfig, Engine, Published};
 
 use self::flags::About;
 use self::outputs::Outputs;
 use super::args::Build;
+#[cfg(feature = "check")]
+use super::check_args;
 use super::push::in_dockers_words;
 use super::refused::asked;
-use super::{bundling, check_args, engine_builder};
+use super::{bundling, engine_builder};
 use crate::cli::args::dockerfile::{CommandArgs, DockerfileArgs, STDIN};
 use crate::cli::args::image::ImageArgs;
 use crate::cli::args::push::{CachingArgs, Push};
-use crate::cli::commands::push::{results, send_input};
-use crate::cli::context::Context;
+use crate::cli::commands::push::{Caller, results, send_input};
+use crate::cli::context::{Context, Logins};
 use crate::cli::lower;
 use crate::cli::lower::config_file::ConfigFile;
 use crate::cli::lower::dockerfile::in_dir;
 use crate::cli::output::exit::Failure;
-use crate::cli::output::report::{Report, print};
+use crate::cli::output::report::Report;
 
 /// Builds an image. Standard output stays empty, unless `--quiet` asks for the id.
 pub async fn run(args: Build, context: &Context) -> Result<(), Failure> {
@@ -33,21 +36,25 @@ pub async fn run(args: Build, context: &Context) -> Result<(), Failure> {
     if bundling::record(&args, context)? {
         return Ok(());
     }
-    let names: Vec<Reference> = args.tag.iter().map(|name| name.parse()).collect::<Result<_, _>>()?;
-    let Outputs { to, pushes } = outputs::of(&args, &names)?;
+    metadata::clear(&args);
+    let Outputs { to, names, pushes } = outputs::of(&args)?;
     notes(&args, report);
+    let is_stdin = args.path == STDIN || args.file.as_ref().is_some_and(|file| file.as_os_str() == STDIN);
+    let stdin = if is_stdin { Some(read_dockerfile()?) } else { None };
     let empty;
-    let (path, stdin) = match args.path.as_str() {
+    let path = match args.path.as_str() {
         STDIN => {
-            empty = lbuild::Cache::default_root()
-                .map(lbuild::Cache::at)
-                .ok_or(lbuild::Error::NoCacheRoot)?
-                .workplace()?;
-            (empty.path().to_owned(), Some(read_dockerfile()?))
+            let root = lbuild::Cache::default_root().ok_or(lbuild::Error::NoCacheRoot)?;
+            empty = lbuild::Cache::at(root).workplace()?;
+            empty.path().to_owned()
         }
-        path => (directory(path)?, None),
+        path => directory(path)?,
     };
     let mut push = push_args(&args, path, stdin, context)?;
+    #[cfg(feature = "check")]
+    {
+        push.check.no_check |= !pushes;
+    }
     let input = lower::input_with(&push.image, ConfigFile::default(), report)?;
     let unserved = unserved(&args);
     let refuse = move |recipe: &Recipe| match unserved.as_ref().filter(|_| starts_commands(recipe)) {
@@ -58,31 +65,33 @@ pub async fn run(args: Build, context: &Context) -> Result<(), Failure> {
         None => Ok(()),
     };
     let builder = engine_builder(context)?.local_images(!args.pull);
-    push.check.no_check |= !pushes;
-    let sent = send_input(&push, input, &to, builder, Some(&refuse), context).await;
-    let sent = sent.map_err(|failure| if pushes { in_dockers_words(failure) } else { failure })?;
+    let sent = send_input(&push, input, &to, builder, Caller::Tool(&refuse), context).await;
+    let sent = sent.map_err(|failure| match pushes {
+        true => in_dockers_words(failure, &names.iter().map(Reference::registry).collect::<Vec<_>>()),
+        false => failure,
+    })?;
     if !sent.failures.is_empty() {
         return results::print(sent, report);
     }
-    finish(&args, &push, sent.published)
+    let engine = super::engine(context)?;
+    if let (Some(published), Logins::Stored { config: Some(dir) }) = (sent.published.first(), &context.logins)
+    {
+        keep_private(&engine, published, dir).await?;
+    }
+    metadata::tell(&args, &engine.images(), sent.published)
 }
 
-/// Writes the files that the call asks for.
-fn finish(args: &Build, push: &Push, mut published: Vec<Published>) -> Result<(), Failure> {
-    // Tools look for the name of the registry's image first.
-    published.sort_by_key(|published| published.image.starts_with("local:"));
-    for image in &mut published {
-        for name in &mut image.names {
-            *name = name.strip_prefix("local:").unwrap_or(name).to_owned();
+/// Copies layers of a base to this machine which only the logins of this call can read: the push may have others.
+async fn keep_private(engine: &Engine, published: &Published, dir: &Path) -> Result<(), Failure> {
+    let Some(image) = engine.images().find(&published.config.to_string())? else { return Ok(()) };
+    let logins = DockerConfig::in_dir(dir);
+    let mut is_private = false;
+    for layer in image.image().layers() {
+        if let Location::Registry(name) = &layer.blob.location {
+            is_private |= logins.get_for(name.registry(), name.repository(), false).await?.is_some();
         }
     }
-    let Some(first) = published.first() else { return Ok(()) };
-    let id = first.config.to_string();
-    if let Some(path) = &args.iidfile {
-        std::fs::write(path, &id).map_err(|source| Failure::Write { path: path.clone(), source })?;
-    }
-    results::write(push, &published)?;
-    if args.quiet { print(&id) } else { Ok(()) }
+    if is_private { Ok(engine.hold(&image).await?) } else { Ok(()) }
 }
 
 /// The arguments of the push that the build is.
@@ -114,6 +123,7 @@ fn push_args(
             },
             pull: args.pull,
             stdin,
+            only_dockers_ignore_file: true,
         },
         ..ImageArgs::default()
     };
@@ -127,7 +137,6 @@ fn push_args(
         },
         #[cfg(feature = "check")]
         check: check_args(),
-        metadata_file: args.metadata_file.clone(),
         ..Push::default()
     })
 }
@@ -135,12 +144,15 @@ fn push_args(
 /// The images of `--cache-from`. Other caches are not needed: the layers' keys are in the image that a tag names.
 fn cache_sources(given: &[String], report: &Report) -> Vec<String> {
     let mut images = Vec::new();
-    for text in given {
+    for text in given
+        .iter()
+        .flat_map(|text| if text.contains('=') { vec![&**text] } else { text.split(',').collect() })
+    {
         let pairs: Vec<_> = text.split(',').map(|pair| pair.split_once('=')).collect();
         let value =
             |name: &str| pairs.iter().flatten().find(|(key, _)| *key == name).map(|(_, value)| *value);
         match (value("type"), value("ref")) {
-            (None, _) => images.push(text.clone()),
+            (None, _) => images.push(text.to_owned()),
             (Some("registry"), Some(image)) => images.push(image.to_owned()),
             (Some(kind), _) => {
                 report.note(&format!("--cache-from type={kind} is not needed: an image is its own cache"))
@@ -158,7 +170,7 @@ fn notes(args: &Build, report: &Report) {
             About::Attestations => {
                 report.note(&format!("--{flag}: Lambda takes no attestations, so there are none"))
             }
-            About::Commands => {}
+            About::Commands | About::Nothing => {}
         }
     }
 }

@@ -44,7 +44,7 @@ pub fn lower(args: &ImageArgs, config: &ConfigFile, file: &DockerfileText) -> Re
         target: flags.target.clone().or(config.target.clone()),
         build_args,
         context: match &file.base {
-            None => context(&config.code(&args.path), file)?,
+            None => context(&config.code(&args.path), file, flags.only_dockers_ignore_file)?,
             Some(_) => BuildContext { path: PathBuf::from("."), ignore: Vec::new() },
         },
         contexts: contexts(args, config, file)?,
@@ -71,7 +71,7 @@ fn build_arg(flag: &str) -> Result<(String, Option<String>), Failure> {
 }
 
 /// The build context, with its ignore files.
-fn context(path: &Path, file: &DockerfileText) -> Result<BuildContext, Failure> {
+fn context(path: &Path, file: &DockerfileText, dockers: bool) -> Result<BuildContext, Failure> {
     if !path.is_dir() {
         let message = match path.exists() {
             true => format!("{} is not a directory", path.display()),
@@ -87,7 +87,8 @@ fn context(path: &Path, file: &DockerfileText) -> Result<BuildContext, Failure> 
         name.push(".dockerignore");
         PathBuf::from(name)
     });
-    let ignore = own.into_iter().chain(IGNORE_FILES.iter().map(|name| path.join(name))).collect();
+    let names = if dockers { &IGNORE_FILES[..1] } else { &IGNORE_FILES[..] };
+    let ignore = own.into_iter().chain(names.iter().map(|name| path.join(name))).collect();
     Ok(BuildContext { path: path.to_owned(), ignore })
 }
 
