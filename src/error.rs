@@ -57,7 +57,7 @@ pub enum Error {
     /// An error in a Dockerfile.
     #[error("{0}")]
     Dockerfile(Box<Remark>),
-    /// An error in a SAM or CloudFormation template, or in SAM's settings.
+    /// An error in a SAM or CloudFormation template, in SAM's settings, or in an assembly of the CDK.
     #[error("{0}")]
     Template(Box<Remark>),
     /// An image or a file of a Dockerfile that cannot be read.
@@ -70,6 +70,9 @@ pub enum Error {
     /// A command that ended with an error.
     #[error("{}{}", remark, output_lines(output))]
     Command { remark: Box<Remark>, output: Vec<String> },
+    /// A program of the user that fails, or whose output cannot be used.
+    #[error("{program} {fault}{}", output_lines(output))]
+    Program { program: String, fault: String, output: Vec<String> },
     /// No program of an image can run on this machine.
     #[error("{fault}")]
     CannotRun { fault: String, hint: String },

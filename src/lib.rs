@@ -138,6 +138,7 @@ pub use engine::{
 pub use error::{Error, Result};
 pub use event::Event;
 pub use image::Image;
+pub use programs::printed_by;
 pub use recipe::Recipe;
 #[cfg(target_os = "linux")]
 pub use rootfs::UnpackedImage;

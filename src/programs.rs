@@ -22,6 +22,9 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
 
+use crate::error::text::one_line;
+use crate::error::{Error, Result};
+
 const SHELL: &str = "/bin/sh";
 
 /// Opens the pipe `$1` again, forks the watcher, and becomes the program. In a process group that is not the terminal's, a program that uses the
@@ -133,6 +136,52 @@ impl Program {
     pub(crate) async fn output(mut self) -> io::Result<Output> {
         self.command.stdout(Stdio::piped()).stderr(Stdio::piped());
         self.start()?.output().await
+    }
+}
+
+/// The last lines of standard error that an error quotes.
+const SHOWN_LINES: usize = 10;
+
+/// The characters of a command that an error quotes.
+const SHOWN_COMMAND: usize = 100;
+
+/// Runs a program of the user in a directory until its end. Returns what it prints to standard output, without blanks
+/// around. Files that it makes stay where they are, as its output may name one.
+///
+/// # Errors
+/// When it cannot be started, fails, or prints something other than text.
+pub async fn printed_by(words: &[String], dir: &Path) -> Result<String> {
+    let fail = |fault: String, output: Vec<String>| {
+        let words = words.join(" ");
+        let shown: String = one_line(&words).chars().take(SHOWN_COMMAND).collect();
+        let more = if words.chars().count() > SHOWN_COMMAND { "…" } else { "" };
+        Error::Program { program: format!("`{shown}{more}`"), fault, output }
+    };
+    let Some((program, arguments)) = words.split_first() else {
+        return Err(fail("names no program".to_owned(), Vec::new()));
+    };
+    let found = if program.contains('/') { Some(dir.join(program)) } else { on_path(program) };
+    let Some(found) = found.filter(|file| is_program(file)) else {
+        return Err(fail(format!("cannot be run: there is no program {program}"), Vec::new()));
+    };
+    // A relative path would be one of the program's own directory.
+    let found = std::path::absolute(&found).unwrap_or(found);
+    let mut command = command(found);
+    command.args(arguments).current_dir(dir);
+    let done = command.output().await;
+    let Output { status, stdout, stderr } =
+        done.map_err(|error| fail(format!("cannot be run: {error}"), Vec::new()))?;
+    let stderr = String::from_utf8_lossy(&stderr);
+    let lines: Vec<&str> = stderr.lines().filter(|line| !line.trim().is_empty()).collect();
+    let last = lines.iter().skip(lines.len().saturating_sub(SHOWN_LINES));
+    let output = last.map(|line| one_line(line).into_owned()).collect();
+    if !status.success() {
+        return Err(fail(format!("failed ({status})"), output));
+    }
+    match String::from_utf8(stdout) {
+        Ok(text) if !text.trim().is_empty() => Ok(text.trim().to_owned()),
+        Ok(_) => Err(fail("printed nothing".to_owned(), output)),
+        Err(_) => Err(fail("printed something other than text in UTF-8".to_owned(), output)),
     }
 }
 

@@ -21,6 +21,7 @@ mod caller;
 mod ecr;
 mod function;
 mod layers;
+mod role;
 
 pub use caller::{Aws, Identity, Login};
 pub use ecr::{EcrRepository, Encryption, ExistingRepository, Settings};
@@ -29,3 +30,4 @@ pub use function::{
     Publish, Reason, RemoteOutcome, explained,
 };
 pub use layers::{LayerFilter, ListedLayer};
+pub use role::{AssumedRoles, Role, Session};

@@ -1,16 +1,13 @@
 //! Configures engines from the flags.
 
-#[cfg(feature = "aws")]
-use lbuild::image::Reference;
 use lbuild::recipe::{Base, Recipe};
-use lbuild::{Caching, Credentials, DockerConfig, Engine, EngineBuilder, Password};
-#[cfg(feature = "aws")]
-use lbuild::{Credential, Later};
+use lbuild::{Caching, Engine, EngineBuilder, Password};
 
 use super::args::dockerfile::CommandArgs;
 use super::args::push::CachingArgs;
 use super::args::registry::Registry;
-use super::context::{Context, Logins};
+use super::context::Context;
+use super::logins;
 use super::lower::config_file::ConfigFile;
 use super::lower::dockerfile::{agents, secrets};
 use super::output::exit::Failure;
@@ -21,6 +18,27 @@ use super::output::exit::Failure;
 ///
 /// When a password is given but `login` does not have exactly one registry, or `LBUILD_REGISTRY_ENDPOINT` is malformed.
 pub fn builder(
+    args: &Registry,
+    config_insecure: &[String],
+    context: &Context,
+    login: &[&str],
+) -> Result<EngineBuilder, Failure> {
+    Ok(logins::usual(connected(args, config_insecure, context, login)?, context))
+}
+
+/// As [`builder`], with credentials that come before the caller's own.
+#[cfg(feature = "aws")]
+pub fn builder_with(
+    first: impl lbuild::Credentials + 'static,
+    args: &Registry,
+    context: &Context,
+    login: &[&str],
+) -> Result<EngineBuilder, Failure> {
+    Ok(logins::usual(connected(args, &[], context, login)?.credentials(first), context))
+}
+
+/// A builder without credentials, but for the given password.
+fn connected(
     args: &Registry,
     config_insecure: &[String],
     context: &Context,
@@ -47,63 +65,25 @@ pub fn builder(
     for (registry, endpoint) in endpoints()? {
         builder = builder.endpoint(registry, endpoint);
     }
-    Ok(logins(builder, context))
+    Ok(builder)
 }
 
-/// Sets the sources of credentials.
-fn logins(builder: EngineBuilder, context: &Context) -> EngineBuilder {
-    #[cfg(feature = "aws")]
-    let builder = builder.lambda_layers(context.aws.clone());
-    let stored: Box<dyn Credentials> = match &context.logins {
-        Logins::Usual => {
-            #[cfg(feature = "aws")]
-            let builder = builder.credentials(context.aws.clone());
-            return builder.credentials(DockerConfig);
-        }
-        Logins::Stored { config: Some(dir) } => Box::new(DockerConfig::in_dir(dir)),
-        Logins::Stored { config: None } => Box::new(DockerConfig),
-    };
-    #[cfg(feature = "aws")]
-    return builder.credentials(StoredFirst { stored, aws: context.aws.clone() });
-    #[cfg(not(feature = "aws"))]
-    builder.credentials(stored)
-}
-
-/// The stored logins, and AWS's credentials for a registry without one. A stored login that cannot be read is an error: the
-/// push would go out as another role.
-#[cfg(feature = "aws")]
-struct StoredFirst {
-    stored: Box<dyn Credentials>,
-    aws: lbuild::aws::Aws,
-}
-
-#[cfg(feature = "aws")]
-impl Credentials for StoredFirst {
-    fn get<'a>(&'a self, registry: &'a str, renew: bool) -> Later<'a, lbuild::Result<Option<Credential>>> {
-        self.get_for(registry, "", renew)
+/// The engine of each item. Items with the same settings have the same one, and share connections, bases and layers that
+/// are being made.
+pub fn each<T, S: PartialEq>(
+    items: &[T],
+    settings: impl Fn(&T) -> S,
+    mut make: impl FnMut(&T) -> Result<Engine, Failure>,
+) -> Result<Vec<Engine>, Failure> {
+    let mut engines: Vec<Engine> = Vec::new();
+    for (number, item) in items.iter().enumerate() {
+        let same = items[..number].iter().position(|other| settings(other) == settings(item));
+        engines.push(match same {
+            Some(same) => engines[same].clone(),
+            None => make(item)?,
+        });
     }
-
-    fn get_for<'a>(
-        &'a self,
-        registry: &'a str,
-        repository: &'a str,
-        renew: bool,
-    ) -> Later<'a, lbuild::Result<Option<Credential>>> {
-        Box::pin(async move {
-            match self.stored.get_for(registry, repository, renew).await? {
-                Some(credential) => Ok(Some(credential)),
-                None => self.aws.get_for(registry, repository, renew).await,
-            }
-        })
-    }
-
-    fn describe(&self) -> String {
-        format!("{}, or else {}", self.stored.describe(), self.aws.describe())
-    }
-
-    fn immutable_tags<'a>(&'a self, repository: &'a Reference, tags: &'a [String]) -> Later<'a, Vec<String>> {
-        self.aws.immutable_tags(repository, tags)
-    }
+    Ok(engines)
 }
 
 /// The registries in `LBUILD_REGISTRY_ENDPOINT`, each with its endpoint.

@@ -8,6 +8,7 @@ mod docker;
 mod engine;
 mod input;
 mod interruption;
+mod logins;
 mod lower;
 mod output;
 mod runtime;
@@ -19,10 +20,10 @@ use clap::Parser;
 
 use self::args::{Args, Command};
 use self::commands::{base, cache, diff, init, inspect, layer, plan, push, rebase, sam, shim, with};
+#[cfg(feature = "aws")]
+use self::commands::{cdk, deploy, doctor, login, repo, status};
 #[cfg(feature = "check")]
 use self::commands::{check, rules};
-#[cfg(feature = "aws")]
-use self::commands::{deploy, doctor, login, repo, status};
 #[cfg(target_os = "linux")]
 use self::commands::{invoke, run};
 use self::context::Context;
@@ -162,6 +163,8 @@ async fn execute(args: Args, report: Report, interruption: Interruption) -> Resu
         Command::Base(command) => base::run(&command, &context).await,
         Command::Layer(command) => layer::run(command, &context).await,
         Command::Sam(command) => sam::run(command, &mut context).await,
+        #[cfg(feature = "aws")]
+        Command::Cdk(command) => cdk::run(command, &context).await,
         Command::Cache(command) => cache::run(&command, &context),
     }
 }

@@ -33,7 +33,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::image::{Config, Format, Image, Layer, Platform, Reference};
+use crate::image::{Config, Digest, Format, Image, Layer, Platform, Reference};
 use crate::recipe::{Base, Recipe};
 #[cfg(target_os = "linux")]
 use crate::rootfs::UnpackedImage;
@@ -198,6 +198,24 @@ impl Engine {
         inspect::scan::of_image(&self.session, image, annotator).await
     }
 
+    /// The digest of the image or index that a name in a registry refers to now; `None` if there is none.
+    ///
+    /// # Errors
+    /// When the registry refuses to say.
+    pub async fn digest_of(&self, name: &Reference) -> Result<Option<Digest>> {
+        let found = self.session.registries.source(name).manifest(&name.target()).await?;
+        Ok(found.map(|manifest| manifest.digest))
+    }
+
+    /// A stored image as it is, to be published elsewhere. Layers that are not gzip are compressed.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn stored(&self, image: &StoredImage) -> Result<Image> {
+        let stored = build::as_it_is(&self.session, &image.base, &image.config.platform()).await;
+        stored.map_err(|error| self.session.cache.explained(error))
+    }
+
     /// The image with its own layers on the base `onto`, which `named` names, instead of on `old`: nothing is built, and no
     /// layer is made. Whether the layers work there is for the caller to find out.
     ///
@@ -217,15 +235,6 @@ impl Engine {
     /// The images that this machine has under names.
     pub fn images(&self) -> LocalImages {
         self.session.cache.images()
-    }
-
-    /// A stored image as it is, with all its layers as gzip. They are not read, unless one has to be recompressed.
-    ///
-    /// # Errors
-    /// When the image does not exist, cannot be read, or is not for the platform.
-    pub async fn stored(&self, base: &Base, platform: &Platform) -> Result<Image> {
-        let image = build::as_it_is(&self.session, base, platform).await;
-        image.map_err(|error| self.session.cache.explained(error))
     }
 
     /// Stores the images of a Docker archive, with their layers and names, in the local store.

@@ -76,7 +76,8 @@ impl Error {
             | ZipMethod { .. }
             | ZipName { .. }
             | IgnorePattern { .. }
-            | Command { .. } => Kind::Source,
+            | Command { .. }
+            | Program { .. } => Kind::Source,
             NoSuchImage { .. }
             | NotOnBase { .. }
             | NoSuchPath { .. }

@@ -10,6 +10,7 @@
 //! * [Deploy](deploy), status, and invocations in AWS
 //! * [Patch the base](rebase) of images
 //! * [With SAM](sam)
+//! * [Instead of Docker in your project](docker): what calls `docker` today, and CDK
 //! * [Python packages](python)
 //! * [Node packages](node)
 //! * [Destinations, tags and logins](destinations)
@@ -38,6 +39,7 @@ macro_rules! links {
 [contents]: crate::guide::contents
 [deploy]: crate::guide::deploy
 [destinations]: crate::guide::destinations
+[docker]: crate::guide::docker
 [dockerfile]: crate::guide::dockerfile
 [diff-schema]: #schema-of-lbuild-diff---json
 [ecr]: crate::guide::ecr
@@ -73,6 +75,10 @@ pub mod first_image {}
 #[doc = links!()]
 #[doc = include_str!("contents.md")]
 pub mod contents {}
+
+#[doc = links!()]
+#[doc = include_str!("docker.md")]
+pub mod docker {}
 
 #[doc = links!()]
 #[doc = include_str!("dockerfile.md")]

@@ -85,3 +85,28 @@ fn a_directory_that_still_exists_is_removed() {
         std::thread::sleep(Duration::from_millis(10));
     }
 }
+
+#[tokio::test]
+async fn a_program_of_the_user_prints_a_text() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("file"), "from the directory").unwrap();
+    let printed = async |words: &[&str]| {
+        let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
+        printed_by(&words, dir.path()).await.map_err(|error| error.to_string())
+    };
+    assert_eq!(printed(&["sh", "-c", "echo; cat file; echo"]).await.unwrap(), "from the directory");
+    for (words, expected) in [
+        (&[][..], "names no program"),
+        (&["no-such-program"], "there is no program no-such-program"),
+        (&["./file"], "there is no program ./file"),
+        (&["sh", "-c", "true"], "printed nothing"),
+        (&["sh", "-c", "printf '\\377'"], "printed something other than text"),
+        (
+            &["sh", "-c", "echo '\u{1b}[1mwhy' >&2; exit 3"],
+            "failed (exit status: 3)\nits last lines:\n  | \u{fffd}[1mwhy",
+        ),
+    ] {
+        let error = printed(words).await.unwrap_err();
+        assert!(error.contains(expected), "{words:?}: {error}");
+    }
+}

@@ -6,6 +6,7 @@ mod aws_commands;
 mod aws_rights;
 mod bytecode;
 mod cache;
+mod cdk;
 mod check;
 mod commands;
 mod content;

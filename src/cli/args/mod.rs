@@ -2,6 +2,8 @@
 
 pub mod base;
 pub mod cache;
+#[cfg(feature = "aws")]
+pub mod cdk;
 #[cfg(feature = "check")]
 pub mod check;
 pub mod dockerfile;
@@ -103,6 +105,10 @@ pub enum Command {
     /// Do what docker would: build, tag, push, inspect, images, load, save, login and more
     #[command(disable_help_flag = true)]
     Docker(with::Docker),
+    /// Publish the images of an AWS CDK app, without a container engine
+    #[cfg(feature = "aws")]
+    #[command(subcommand)]
+    Cdk(cdk::Cdk),
     /// Put an image's own layers onto a newer base, without building it
     Rebase(base::Rebase),
     /// Look at the bases of images
@@ -160,6 +166,8 @@ impl Command {
             #[cfg(feature = "aws")]
             Command::Repo(_) | Command::Login(_) | Command::CredentialHelper(_) => None,
             Command::Sam(args) => Some(args.registry()),
+            #[cfg(feature = "aws")]
+            Command::Cdk(cdk::Cdk::Publish(args)) => Some(&mut args.registry),
             Command::Rebase(args) => Some(&mut args.registry),
             Command::Base(base::BaseCommand::Check(args)) => Some(&mut args.registry),
             Command::Layer(layer::Layer::Push(args)) => Some(&mut args.registry),

@@ -2,6 +2,8 @@
 
 pub mod base;
 pub mod cache;
+#[cfg(feature = "aws")]
+pub mod cdk;
 #[cfg(feature = "check")]
 pub mod check;
 #[cfg(feature = "aws")]

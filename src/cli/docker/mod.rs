@@ -203,13 +203,14 @@ fn engine_builder(context: &Context) -> Result<EngineBuilder, Failure> {
     engine::builder(&Registry::default(), &[], context, &[])
 }
 
-/// The rules that a check before a push ignores, from the environment: a call of `docker` has no flag for them.
+/// Whether an image is checked, and the rules that the check ignores, from the environment: a call of `docker` has no flag
+/// for them. An image that is not pushed is checked when it is.
 #[cfg(feature = "check")]
-fn check_args() -> crate::cli::args::push::CheckArgs {
+fn check_args(pushes: bool) -> crate::cli::args::push::CheckArgs {
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let allow = variable("LBUILD_ALLOW").unwrap_or_default();
     crate::cli::args::push::CheckArgs {
-        no_check: variable("LBUILD_NO_CHECK").is_some_and(|value| value != "0"),
+        no_check: !pushes || variable("LBUILD_NO_CHECK").is_some_and(|value| value != "0"),
         allow: allow.split(',').map(str::trim).filter(|rule| !rule.is_empty()).map(str::to_owned).collect(),
         lenient: true,
     }

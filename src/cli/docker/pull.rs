@@ -21,7 +21,7 @@ pub async fn run(args: &Pull, context: &Context) -> Result<(), Failure> {
     let (engine, platform) = (engine(context)?, Platform::linux(arch));
     let (base, images) = (Base::Registry(name.clone()), engine.images());
     let found = engine.resolve(&base, &platform).await?;
-    let image = engine.stored(&found.base, &platform).await?;
+    let image = engine.stored(&found).await?;
     // A name by digest is no tag.
     let tags: Vec<_> = Some(name.clone()).filter(|name| name.digest().is_none()).into_iter().collect();
     images.put(&image, &tags)?;

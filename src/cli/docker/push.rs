@@ -41,7 +41,7 @@ pub async fn run(args: &Push, context: &Context) -> Result<(), Failure> {
         lowered: &lowered,
         to: &to,
         #[cfg(feature = "check")]
-        check: &super::check_args(),
+        check: &super::check_args(true),
         dry_run: false,
     };
     let in_dockers_words = |failure| in_dockers_words(failure, &[name.registry()]);

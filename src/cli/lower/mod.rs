@@ -1,6 +1,8 @@
 //! Lowers arguments and lbuild.toml to a recipe.
 
 pub mod base;
+#[cfg(feature = "aws")]
+pub mod cdk;
 pub mod config_file;
 pub mod date;
 pub mod dockerfile;

@@ -197,13 +197,23 @@ impl Moto {
 
     /// Creates a role that Lambda may assume; returns its ARN.
     pub fn role(&self, name: &str) -> String {
-        let trust = json!({ "Version": "2012-10-17", "Statement": [{
-            "Effect": "Allow", "Principal": { "Service": "lambda.amazonaws.com" }, "Action": "sts:AssumeRole",
-        }] });
+        self.role_for(name, &json!({ "Service": "lambda.amazonaws.com" }))
+    }
+
+    fn role_for(&self, name: &str, principal: &Value) -> String {
+        let statement = json!({ "Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole" });
+        let trust = json!({ "Version": "2012-10-17", "Statement": [statement] });
         let document = encode(&trust.to_string());
         let text =
             self.iam(&format!("Action=CreateRole&RoleName={name}&AssumeRolePolicyDocument={document}"));
         element(&text, "Arn")
+    }
+
+    /// Creates a role that trusts every user, with the rights in `policy`.
+    pub fn role_with(&self, name: &str, policy: &Value) {
+        self.role_for(name, &json!({ "AWS": "*" }));
+        let document = encode(&policy.to_string());
+        self.iam(&format!("Action=PutRolePolicy&RoleName={name}&PolicyName=test&PolicyDocument={document}"));
     }
 
     /// Publishes a version of a layer.

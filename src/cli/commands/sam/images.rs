@@ -143,8 +143,7 @@ async fn of_stack(_: &Project, _: &ImageFunction, _: &Context) -> Result<Option<
     Ok(None)
 }
 
-/// The engine of each image. Images with the same settings have the same one, and share what they have in common. Commands
-/// of a function never get the secrets of another one.
+/// The engine of each image. Commands of a function never get the secrets of another one.
 fn engines(
     args: &SamArgs,
     planned: &[Planned<'_>],
@@ -160,17 +159,10 @@ fn engines(
         let (commands, config) = (planned.input.args.dockerfile.commands.clone(), planned.lowered.config());
         (commands, config.insecure.0.clone(), config.cache_from.0.clone())
     };
-    let mut engines: Vec<Engine> = Vec::new();
-    for (number, image) in planned.iter().enumerate() {
-        let same = planned[..number].iter().position(|other| settings(other) == settings(image));
-        let engine = match same {
-            Some(same) => engines[same].clone(),
-            None => engine_of(args, image, &login, context)
-                .map_err(|source| Failure::Function { names: image.names(), source: Box::new(source) })?,
-        };
-        engines.push(engine);
-    }
-    Ok(engines)
+    engine::each(planned, settings, |image| {
+        engine_of(args, image, &login, context)
+            .map_err(|source| Failure::Function { names: image.names(), source: Box::new(source) })
+    })
 }
 
 fn engine_of(

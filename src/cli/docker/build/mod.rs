@@ -50,11 +50,7 @@ pub async fn run(args: Build, context: &Context) -> Result<(), Failure> {
         }
         path => directory(path)?,
     };
-    let mut push = push_args(&args, path, stdin, context)?;
-    #[cfg(feature = "check")]
-    {
-        push.check.no_check |= !pushes;
-    }
+    let push = push_args(&args, path, stdin, pushes, context)?;
     let input = lower::input_with(&push.image, ConfigFile::default(), report)?;
     let unserved = unserved(&args);
     let refuse = move |recipe: &Recipe| match unserved.as_ref().filter(|_| starts_commands(recipe)) {
@@ -95,10 +91,12 @@ async fn keep_private(engine: &Engine, published: &Published, dir: &Path) -> Res
 }
 
 /// The arguments of the push that the build is.
+#[cfg_attr(not(feature = "check"), expect(unused_variables, reason = "only the check asks for it"))]
 fn push_args(
     args: &Build,
     path: PathBuf,
     stdin: Option<Vec<u8>>,
+    pushes: bool,
     context: &Context,
 ) -> Result<Push, Failure> {
     let arch = platform::chosen(&args.platform, &context.report)?;
@@ -136,7 +134,7 @@ fn push_args(
             verify_cache: false,
         },
         #[cfg(feature = "check")]
-        check: check_args(),
+        check: check_args(pushes),
         ..Push::default()
     })
 }
