@@ -13,10 +13,18 @@ use crate::store::Workplace;
 const REASON_LINES: usize = 6;
 const REASON_LIMIT: usize = 800;
 
-/// A command whose temporary files are in `place`. There they are removed when lbuild ends, even if it is killed.
+/// Variables that ask programs for colours although they write to a pipe. CI systems and AWS's CDK set them; pip colours
+/// even its report, which is JSON.
+const FOR_COLOURS: [&str; 2] = ["FORCE_COLOR", "CLICOLOR_FORCE"];
+
+/// A command whose temporary files are in `place`, and whose output has no colours. The files are removed when lbuild ends,
+/// even if it is killed.
 pub(super) fn command(program: impl AsRef<OsStr>, place: &Workplace) -> Result<Program> {
     let mut command = programs::command(program);
     command.env("TMPDIR", place.absolute()?);
+    for name in FOR_COLOURS {
+        command.env_remove(name);
+    }
     Ok(command)
 }
 

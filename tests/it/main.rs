@@ -29,6 +29,7 @@ mod faults;
 mod guide;
 mod hostile;
 mod inline_cache;
+mod instead_of_docker;
 mod interruptions;
 mod invoke;
 mod kills;

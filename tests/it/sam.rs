@@ -3,7 +3,7 @@
 mod goldens;
 mod packaging;
 mod refusals;
-mod with_sam;
+pub mod with_sam;
 
 use crate::support::lbuild::{Lbuild, tiny_base};
 use std::fs;

@@ -16,19 +16,19 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-const REGION: &str = "eu-west-1";
+pub const REGION: &str = "eu-west-1";
 
 /// A SAM user with a registry in ECR's place, and no container engine.
-struct SamUser {
-    user: Lbuild,
-    registry: Registry,
+pub struct SamUser {
+    pub user: Lbuild,
+    pub registry: Registry,
     moto: Moto,
     _index: Index,
 }
 
 impl SamUser {
     /// With the tutorial's project, for an architecture.
-    fn start(arch: &str) -> SamUser {
+    pub fn start(arch: &str) -> SamUser {
         SamUser::of(arch, Moto::with_stacks())
     }
 
@@ -89,7 +89,7 @@ impl SamUser {
         RunOutput::of(command.output().expect("sam starts"))
     }
 
-    fn read(&self, name: &str) -> String {
+    pub fn read(&self, name: &str) -> String {
         fs::read_to_string(self.user.path(name)).unwrap()
     }
 

@@ -58,7 +58,8 @@ async fn with(words: &[OsString]) -> Result<ExitStatus, Failure> {
         .env("PATH", path)
         // The command may run docker in another directory.
         .env("LBUILD_CACHE", absolute_cache()?)
-        .env("CDK_DOCKER", place.dir().join("docker"))
+        // By its name: CDK writes the value into the assembly, which another run may publish.
+        .env("CDK_DOCKER", "docker")
         .env("BUILDX_NO_DEFAULT_ATTESTATIONS", "1")
         .env("DOCKER_BUILDKIT", "0")
         .env("DOCKER_HOST", format!("unix://{}", socket.display()));

@@ -115,8 +115,10 @@ pub async fn run(words: &[String], recorded: &Recorded, context: &Context) -> Re
     let recipe = Recipe::new(Platform::linux(recorded.arch), Base::Scratch, vec![add]);
     let engine = engine::new(context)?;
     let place = engine.cache().workplace()?;
-    packages(&engine, &recipe, place.path()).await?;
-    files::unpack(place.path(), PLACE, &bundle.to)
+    // not the directory itself: it is locked, and so is a layout that is written
+    let layout = place.path().join("layout");
+    packages(&engine, &recipe, &layout).await?;
+    files::unpack(&layout, PLACE, &bundle.to)
 }
 
 /// Writes the layers of the packages to a directory.
