@@ -96,10 +96,10 @@ fn ended(report: &Report, failure: &Failure) -> ExitCode {
         // A tool that calls `docker` has no flags for it.
         let hint =
             "`lbuild rules RULE` explains a rule; LBUILD_ALLOW=RULE[,RULE] ignores it, LBUILD_NO_CHECK=1 all";
-        report.failure(&Failure::docker(1, failure.to_string(), hint));
+        report.failure_last(&Failure::docker(1, failure.to_string(), hint));
         return ExitCode::from(1);
     }
-    report.failure(failure);
+    report.failure_last(failure);
     ExitCode::from(match failure {
         Failure::Docker { code, .. } => *code,
         Failure::Library(lbuild::Error::Interrupted) => failure.code(),

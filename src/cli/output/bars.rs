@@ -8,7 +8,7 @@ use lbuild::Event;
 use lbuild::error::text::printable;
 
 use super::digests;
-use super::human::{short, text};
+use super::human::{print_line, short, text};
 
 /// A bar for each blob in transfer and each layer in progress; lines go above them.
 pub struct Bars {
@@ -46,7 +46,7 @@ impl Bars {
     pub fn show(&self, text: &str) {
         // If drawing fails, the line is still printed.
         if self.screen.println(text).is_err() {
-            eprintln!("{text}");
+            print_line(text);
         }
     }
 

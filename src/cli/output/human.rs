@@ -13,15 +13,20 @@ use super::exit::Failure;
 /// Writes the event's line, if it has one.
 pub fn line(event: &Event) {
     if let Some(text) = text(event) {
-        eprintln!("{}", printable(&digests::shown(&text)));
+        print_line(&printable(&digests::shown(&text)));
     }
+}
+
+/// Writes a line to standard error at once: other processes may write there too.
+pub fn print_line(text: &str) {
+    eprint!("{}", format!("{text}\n"));
 }
 
 /// Writes the text, unless it is empty.
 #[cfg(feature = "check")]
 pub fn say(text: &str) {
     if !text.is_empty() {
-        eprintln!("{}", printable(&digests::shown(text.trim_end())));
+        print_line(&printable(&digests::shown(text.trim_end())));
     }
 }
 
@@ -30,12 +35,27 @@ pub fn failure(failure: &Failure) {
     let chain = failure.chain();
     let mut causes = chain.iter();
     if let Some(message) = causes.next() {
-        eprintln!("error: {}", shown(message));
+        print_line(&format!("error: {}", shown(message)));
     }
-    causes.for_each(|cause| eprintln!("  caused by: {}", shown(cause)));
+    causes.for_each(|cause| print_line(&format!("  caused by: {}", shown(cause))));
     if let Some(hint) = failure.hint() {
-        eprintln!("hint: {}", shown(&hint));
+        print_line(&format!("hint: {}", shown(&hint)));
     }
+}
+
+/// Writes the failure so that its last line is the message with its causes, which a tool may show alone.
+pub fn failure_last(failure: &Failure) {
+    if let Some(hint) = failure.hint() {
+        print_line(&format!("hint: {}", shown(&hint)));
+    }
+    let mut last = Vec::new();
+    for message in failure.chain() {
+        // A message of several lines shows the line of a Dockerfile.
+        let (first, lines) = message.split_once('\n').unwrap_or((&message, ""));
+        lines.lines().for_each(|line| print_line(&shown(line)));
+        last.push(shown(first));
+    }
+    print_line(&format!("error: {}", last.join(": ")));
 }
 
 /// A message, which may repeat an argument.

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::arguments::hidden;
 use super::exit::Failure;
+use super::human::print_line;
 
 /// Writes an event.
 pub fn event(event: &Event) {
@@ -45,7 +46,7 @@ pub fn failure(failure: &Failure) {
 }
 
 fn line(value: &Value) {
-    eprintln!("{}", escaped(&value.to_string()));
+    print_line(&escaped(&value.to_string()));
 }
 
 /// The JSON with the remaining characters that control a terminal escaped. They occur in its strings only.

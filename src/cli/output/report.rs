@@ -90,7 +90,7 @@ impl Report {
         match &*self.form {
             _ if text.is_empty() => {}
             Form::Bars(bars) => bars.show(&digests::shown(text)),
-            _ => eprintln!("{}", digests::shown(text)),
+            _ => human::print_line(&digests::shown(text)),
         }
     }
 
@@ -131,6 +131,11 @@ impl Report {
             Form::Json => json::failure(failure),
             Form::Bars(_) | Form::Lines | Form::Quiet => human::failure(failure),
         }
+    }
+
+    /// As [`failure`](Report::failure), for a tool that shows the last line only.
+    pub fn failure_last(&self, failure: &Failure) {
+        human::failure_last(failure);
     }
 
     /// Removes the bars, and drops all later events.
@@ -205,7 +210,7 @@ impl<W: Write> Write for Shown<W> {
 /// Writes a log that is another program's to standard error.
 #[cfg(all(feature = "aws", target_os = "linux"))]
 pub fn show_log(text: &str) {
-    text.lines().for_each(|line| eprintln!("{}", super::human::shown(line)));
+    text.lines().for_each(|line| human::print_line(&human::shown(line)));
 }
 
 /// Prints a result to standard output.
