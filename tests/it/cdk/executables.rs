@@ -42,7 +42,7 @@ fn errors_name_the_command_and_the_asset() {
         (
             &["sh", "-c", "echo my-image:latest"][..],
             2,
-            "printed `my-image:latest`, which is not the path of a Docker archive",
+            "printed `my-image:latest`, which is neither the path of a Docker archive nor an image",
         ),
         (
             &["sh", "-c", "echo one; echo two >&2; exit 7"],
