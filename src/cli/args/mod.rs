@@ -101,7 +101,7 @@ pub enum Command {
     #[command(subcommand)]
     Shim(with::Shim),
     /// Do what docker would: build, tag, push, inspect, images, load, save, login and more
-    #[command(disable_help_flag = true)]
+    #[command(disable_help_flag = true, disable_version_flag = true)]
     Docker(with::Docker),
     /// Put an image's own layers onto a newer base, without building it
     Rebase(base::Rebase),

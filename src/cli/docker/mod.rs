@@ -67,7 +67,7 @@ pub fn run(words: Vec<OsString>) -> ExitCode {
             };
         }
     };
-    let report = Report::new(Style::Usual);
+    let report = Report::new(if args.is_quiet() { Style::Quiet } else { Style::Usual });
     let done = runtime::start(&report).and_then(|runtime| {
         let interruption = Interruption::new();
         let work = execute(args, report.clone(), interruption.clone());
@@ -84,12 +84,30 @@ pub fn run(words: Vec<OsString>) -> ExitCode {
 
 /// Reports a failure. Docker's command has few exit codes: 125 for what it does not know, 1 for the rest.
 fn ended(report: &Report, failure: &Failure) -> ExitCode {
-    report.failure(failure);
-    ExitCode::from(match failure {
-        Failure::Docker { code, .. } => *code,
-        Failure::Library(lbuild::Error::Interrupted) => failure.code(),
-        _ => 1,
-    })
+    match failure {
+        Failure::Docker { code, .. } => {
+            report.failure(failure);
+            ExitCode::from(*code)
+        }
+        Failure::Library(lbuild::Error::Interrupted) => {
+            report.failure(failure);
+            ExitCode::from(failure.code())
+        }
+        // The flags of its own hint are not among those of `docker`.
+        #[cfg(feature = "check")]
+        Failure::Findings { .. } => ended(
+            report,
+            &Failure::docker(
+                1,
+                failure.to_string(),
+                "`lbuild rules RULE` explains a rule; LBUILD_ALLOW=RULE,… in the environment ignores some, and LBUILD_NO_CHECK=1 all",
+            ),
+        ),
+        _ => {
+            report.failure(failure);
+            ExitCode::from(1)
+        }
+    }
 }
 
 async fn execute(args: Docker, report: Report, interruption: Interruption) -> Result<(), Failure> {

@@ -10,6 +10,14 @@ use crate::cli::output::exit::Failure;
 /// The exit code of `docker` for a template that it cannot read.
 const UNREADABLE: u8 = 64;
 
+/// Why an action has no value.
+enum NoValue {
+    /// It is not of the part of Go's templates that is read.
+    Unreadable,
+    /// The document has no such element.
+    Missing,
+}
+
 /// The template, filled in from a document.
 pub fn filled(template: &str, document: &Value) -> Result<String, Failure> {
     let unreadable = |what: &str| {
@@ -22,8 +30,13 @@ pub fn filled(template: &str, document: &Value) -> Result<String, Failure> {
         let (action, after) = after.split_once("}}").ok_or_else(|| unreadable("a `{{` has no `}}`"))?;
         out.push_str(text);
         let words = words(action.trim().trim_matches('-').trim());
-        let (value, is_json) =
-            action_value(&words, document).ok_or_else(|| unreadable(&format!("`{action}`")))?;
+        let (value, is_json) = action_value(&words, document).map_err(|why| match why {
+            NoValue::Unreadable => unreadable(&format!("`{action}`")),
+            NoValue::Missing => {
+                let hint = "the digests of an image, for example, are those of its pushes";
+                Failure::docker(1, format!("error calling index: {{{{{action}}}}}: index out of range"), hint)
+            }
+        })?;
         out.push_str(&if is_json { value.to_string() } else { printed(&value) });
         rest = after;
     }
@@ -54,37 +67,47 @@ fn words(action: &str) -> Vec<String> {
 }
 
 /// The value of an action, and whether it is printed as JSON.
-fn action_value(words: &[String], document: &Value) -> Option<(Value, bool)> {
+fn action_value(words: &[String], document: &Value) -> Result<(Value, bool), NoValue> {
     match words {
-        [first, rest @ ..] if first == "json" => Some((operand(rest, document)?, true)),
-        words => Some((operand(words, document)?, false)),
+        [first, rest @ ..] if first == "json" => Ok((operand(rest, document)?, true)),
+        words => Ok((operand(words, document)?, false)),
     }
 }
 
-fn operand(words: &[String], document: &Value) -> Option<Value> {
+fn operand(words: &[String], document: &Value) -> Result<Value, NoValue> {
     match words {
         [open, inner @ .., close] if open == "(" && close == ")" => operand(inner, document),
         [index, field, keys @ ..] if index == "index" => {
             keys.iter().try_fold(of_field(field, document)?, |value, key| indexed(&value, key))
         }
         [field] => of_field(field, document),
-        _ => None,
+        _ => Err(NoValue::Unreadable),
     }
 }
 
 /// The value of `.A.B`. A field that a document does not have is no value.
-fn of_field(path: &str, document: &Value) -> Option<Value> {
-    let path = path.strip_prefix('.')?;
+fn of_field(path: &str, document: &Value) -> Result<Value, NoValue> {
+    let path = path.strip_prefix('.').ok_or(NoValue::Unreadable)?;
     let names = path.split('.').filter(|name| !name.is_empty());
-    Some(names.fold(document, |value, name| value.get(name).unwrap_or(&Value::Null)).clone())
+    Ok(names.fold(document, |value, name| field(value, name)).clone())
 }
 
-fn indexed(value: &Value, key: &str) -> Option<Value> {
+/// A field by its name in JSON, or by that of Go, which differs in case: `ApiVersion` is `APIVersion` there.
+fn field<'v>(value: &'v Value, name: &str) -> &'v Value {
+    let gos =
+        || value.as_object()?.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value);
+    value.get(name).or_else(gos).unwrap_or(&Value::Null)
+}
+
+fn indexed(value: &Value, key: &str) -> Result<Value, NoValue> {
     let key = key.trim_matches('"');
     match value {
-        Value::Array(values) => values.get(key.parse::<usize>().ok()?).cloned(),
-        Value::Object(values) => Some(values.get(key).cloned().unwrap_or(Value::String(String::new()))),
-        _ => None,
+        Value::Array(values) => {
+            let number: usize = key.parse().map_err(|_| NoValue::Unreadable)?;
+            values.get(number).cloned().ok_or(NoValue::Missing)
+        }
+        Value::Object(values) => Ok(values.get(key).cloned().unwrap_or(Value::String(String::new()))),
+        _ => Err(NoValue::Missing),
     }
 }
 
@@ -123,16 +146,25 @@ mod tests {
             ("{{json .Config}}", r#"{"Env":["A=1","B=2"]}"#),
             ("{{.Config.Env}}", "[A=1 B=2]"),
             (r#"{{index .Labels "a.b"}}"#, "c"),
+            ("{{.ID}}", "sha256:0a"),
             ("{{.Missing}}", "<no value>"),
             ("plain", "plain"),
         ] {
             assert_eq!(filled(template, &document).unwrap(), expected, "{template}");
         }
-        for template in
-            ["{{range .RepoDigests}}{{.}}{{end}}", "{{.Id", "{{index .RepoDigests 7}}", "{{len .Id}}"]
-        {
+        for (template, expected) in [
+            ("{{range .RepoDigests}}{{.}}{{end}}", 64),
+            ("{{.Id", 64),
+            ("{{len .Id}}", 64),
+            ("{{index .RepoDigests one}}", 64),
+            ("{{index .RepoDigests 7}}", 1),
+            ("{{index .Missing 0}}", 1),
+        ] {
             let failure = filled(template, &document).unwrap_err();
-            assert!(matches!(failure, Failure::Docker { code: 64, .. }), "{template}: {failure}");
+            assert!(
+                matches!(failure, Failure::Docker { code, .. } if code == expected),
+                "{template}: {failure}"
+            );
         }
     }
 }

@@ -1,6 +1,7 @@
 //! `docker build`.
 
-pub mod flags;
+pub mod args;
+mod flags;
 mod outputs;
 pub mod platform;
 
@@ -10,9 +11,9 @@ use lbuild::Published;
 use lbuild::image::Reference;
 use lbuild::recipe::{Recipe, Step};
 
+use self::args::Build;
 use self::flags::About;
 use self::outputs::Outputs;
-use super::args::Build;
 use super::push::in_dockers_words;
 use super::refused::asked;
 use super::{check_args, engine_builder};

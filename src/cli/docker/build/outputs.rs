@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use lbuild::Destination;
 use lbuild::image::{Format, Reference};
 
-use crate::cli::docker::args::Build;
+use super::args::Build;
 use crate::cli::docker::refused::asked;
 use crate::cli::output::exit::Failure;
 
@@ -94,6 +94,7 @@ fn parsed(text: &str) -> Result<Vec<Output>, Failure> {
             Some(("compression", value)) if value != "gzip" => {
                 return Err(unserved(&format!("Lambda takes layers in gzip, not in {value}")));
             }
+            Some(("name", "")) => {}
             Some(("name", _)) => return Err(unserved("name the image with --tag")),
             Some(_) => {}
             None => return Err(unserved("it is the form for files of an image")),
