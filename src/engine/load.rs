@@ -12,7 +12,7 @@ use crate::recipe::Base;
 use crate::store::{self, Archive, LocalImage};
 use crate::threads::blocking;
 
-/// Stores the images, under the names that the archive gives them. The archive is not needed any more.
+/// Stores the images, and returns them with the names that the archive gives them. The archive is not needed any more.
 pub(super) async fn load(session: &Arc<Session>, archive: &Path) -> Result<Vec<LocalImage>> {
     let path = archive.to_owned();
     let listed = blocking(move |stop| Archive::list(&path, stop)).await?;
@@ -27,8 +27,11 @@ pub(super) async fn load(session: &Arc<Session>, archive: &Path) -> Result<Vec<L
         let images = session.cache.images();
         images.put(&image, &names)?;
         let id = image.config_blob().digest.to_string();
-        let image = images.find(&names.first().map_or(id, ToString::to_string))?;
-        loaded.extend(image);
+        if let Some(mut image) = images.find(&names.first().map_or(id, ToString::to_string))? {
+            // It may have other names here.
+            image.names = names;
+            loaded.push(image);
+        }
     }
     Ok(loaded)
 }

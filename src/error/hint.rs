@@ -127,6 +127,9 @@ impl Error {
             SpecialFile { .. } => "name it in .lambdaignore".into(),
             NotOnBase { .. } => "name the base on which it was built with --from".into(),
             NoSuchPath { .. } => "`lbuild inspect IMAGE --tree` lists its files".into(),
+            NoSuchImage { image } if image.starts_with("local:") => {
+                "`lbuild docker images` lists the images of this machine".into()
+            }
             NoSuchImage { .. } => "check the name and the tag; a private image needs credentials".into(),
             PlatformNotOffered { .. } => "choose another --arch, or another base".into(),
             ForeignLayer { .. } => "use a base whose layers are all in the registry".into(),

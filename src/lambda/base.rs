@@ -10,6 +10,9 @@ pub const ENTRY_SCRIPT: &str = "/lambda-entrypoint.sh";
 /// The runtimes that AWS has base images for.
 const RUNTIMES: [&str; 6] = ["python", "nodejs", "java", "dotnet", "ruby", "provided"];
 
+/// The name of the base that has no files.
+const SCRATCH: &str = "scratch";
+
 /// Whether this is the name of one of Lambda's own bases: a runtime (`python3.12`), or an image in a namespace
 /// `lambda`, such as AWS's bases and copies of them (`public.ecr.aws/lambda/python:3.12`).
 pub fn is_lambda_base(name: &str) -> bool {
@@ -29,7 +32,7 @@ pub fn is_named_after_lambda(name: &str) -> bool {
 
 /// Whether this is the name of a runtime rather than of an image.
 fn is_runtime(name: &str) -> bool {
-    !name.contains(['/', ':']) && name != "scratch"
+    !name.contains(['/', ':']) && name != SCRATCH
 }
 
 /// The runtime (`python`, `nodejs`, `java`, `dotnet`, `ruby`, `provided`) of a base image: the name of its repository,
@@ -76,8 +79,8 @@ mod tests {
             ("r.example/lambda/nodejs@sha256:00", true, true, Some("nodejs")),
             ("amazon/aws-lambda-java:21", false, true, Some("java")),
             ("r.example/my-lambda-python:3.12", false, true, None),
-            ("scratch", false, false, None),
             ("r.example/python:3.12-slim", false, false, Some("python")),
+            ("scratch", false, false, None),
         ] {
             assert_eq!(is_lambda_base(name), is_lambda, "{name}");
             assert_eq!(is_named_after_lambda(name), is_named_after, "{name}");

@@ -3,9 +3,10 @@
 //! A stored image is its config and the places of its layers. Layers that lbuild made are in the cache; those of a base
 //! stay where they are, in a registry or in files, so that a build fetches nothing only to store it.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::cache::{Cache, ImageRecord, LayerOfImage, PlaceOfLayer};
+use super::cache::{Cache, ImageChange, ImageRecord, LayerOfImage, PlaceOfLayer};
 use crate::error::{Error, Result};
 use crate::image::{Blob, Config, Digest, Format, Image, Layer, Location, Manifest, Reference};
 
@@ -18,7 +19,7 @@ pub struct LocalImages {
 /// An image of the local store.
 #[derive(Clone, Debug)]
 pub struct LocalImage {
-    /// The key of its record.
+    /// The key of its record: the digest of its manifest.
     key: Digest,
     image: Image,
     /// Its names, each with a tag.
@@ -56,10 +57,13 @@ const SHORTEST_ID: usize = 12;
 
 impl LocalImages {
     /// The image of a name, `NAME[:TAG]` or `NAME@DIGEST`, or of an id, which may be cut to twelve digits.
+    ///
+    /// # Errors
+    /// When the directory cannot be listed.
     pub fn find(&self, name: &str) -> Result<Option<LocalImage>> {
         let by_name = name.parse::<Reference>().ok().and_then(|name| self.key(&name));
         if let Some(key) = by_name {
-            return Ok(self.image(key));
+            return Ok(self.image(key, &self.cache.image_names()?));
         }
         let hex = name.strip_prefix("sha256:").unwrap_or(name);
         if hex.len() < SHORTEST_ID || !hex.bytes().all(|b| b.is_ascii_hexdigit()) {
@@ -70,19 +74,15 @@ impl LocalImages {
 
     /// The image of a name that may be pinned to the digest of the image's manifest.
     pub(crate) fn named(&self, name: &Reference) -> Option<LocalImage> {
-        let image = self.image(self.key(name)?)?;
+        let key = self.key(name)?;
         let digest = name.digest().filter(|_| name.tag().is_some());
-        Some(image).filter(|image| digest.is_none_or(|digest| image.manifest().digest == digest))
+        self.image(key, &BTreeMap::new()).filter(|_| digest.is_none_or(|digest| digest == key))
     }
 
     fn key(&self, name: &Reference) -> Option<Digest> {
-        let names = self.cache.image_names();
         match (name.tag(), name.digest()) {
-            (None, Some(_)) => names.digests.get(&name.to_string()).copied(),
-            (tag, _) => {
-                let name = format!("{}:{}", name.repository_name(), tag.unwrap_or("latest"));
-                names.tags.get(&name).copied()
-            }
+            (None, Some(_)) => self.cache.image_named(&name.to_string()),
+            _ => self.cache.image_named(&tagged(name)),
         }
     }
 
@@ -91,8 +91,9 @@ impl LocalImages {
     /// # Errors
     /// When the directory cannot be listed.
     pub fn list(&self) -> Result<Vec<LocalImage>> {
+        let names = self.cache.image_names()?;
         let mut images: Vec<_> =
-            self.cache.image_keys()?.into_iter().filter_map(|key| self.image(key)).collect();
+            self.cache.image_keys()?.into_iter().filter_map(|key| self.image(key, &names)).collect();
         let name = |image: &LocalImage| image.names.first().map(ToString::to_string);
         images.sort_by_cached_key(|image| (image.names.is_empty(), name(image), image.id()));
         Ok(images)
@@ -103,14 +104,30 @@ impl LocalImages {
     /// # Errors
     /// When the cache cannot be written.
     pub fn put(&self, image: &Image, names: &[Reference]) -> Result<()> {
-        let layer = |layer: &Layer| {
-            let Blob { digest, size, .. } = layer.blob;
-            Ok(LayerOfImage { digest, size, diff_id: layer.diff_id, at: self.place(&layer.blob)? })
-        };
         let config = String::from_utf8_lossy(&image.config().to_bytes()).into_owned();
-        let layers = image.layers().iter().map(layer).collect::<Result<_>>()?;
-        let key = self.cache.put_image(&ImageRecord { config, layers })?;
-        self.name(key, names)
+        let layers = image.layers().iter().map(|layer| self.layer(layer)).collect::<Result<_>>()?;
+        let (key, mut record) = (image.manifest(Format::Docker).digest, ImageRecord { config, layers });
+        let change = self.cache.change_images();
+        if let Some(old) = self.cache.image(key, |old| old) {
+            self.keep_places(&mut record, old);
+        }
+        change.put(key, &record)?;
+        name(&change, key, names)
+    }
+
+    /// Keeps the layers of an image that is stored again where the cache has them: other places may be lost.
+    fn keep_places(&self, record: &mut ImageRecord, old: ImageRecord) {
+        for (layer, old) in record.layers.iter_mut().zip(old.layers) {
+            let is_held = old.at == PlaceOfLayer::Cache && self.cache.blob(old.digest, old.size).is_some();
+            if layer.digest == old.digest && is_held {
+                layer.at = PlaceOfLayer::Cache;
+            }
+        }
+    }
+
+    fn layer(&self, layer: &Layer) -> Result<LayerOfImage> {
+        let Blob { digest, size, .. } = layer.blob;
+        Ok(LayerOfImage { digest, size, diff_id: layer.diff_id, at: self.place(&layer.blob)? })
     }
 
     fn place(&self, blob: &Blob) -> Result<PlaceOfLayer> {
@@ -136,16 +153,7 @@ impl LocalImages {
     /// # Errors
     /// When the cache cannot be written.
     pub fn tag(&self, image: &LocalImage, names: &[Reference]) -> Result<()> {
-        self.name(image.key, names)
-    }
-
-    fn name(&self, key: Digest, names: &[Reference]) -> Result<()> {
-        self.cache.change_image_names(|all| {
-            for name in names {
-                let name = format!("{}:{}", name.repository_name(), name.tag().unwrap_or("latest"));
-                all.tags.insert(name, key);
-            }
-        })
+        name(&self.cache.change_images(), image.key, names)
     }
 
     /// Records that an image was pushed: `name` is that of its manifest, by digest.
@@ -153,7 +161,7 @@ impl LocalImages {
     /// # Errors
     /// When the cache cannot be written.
     pub fn pushed(&self, image: &LocalImage, name: &Reference) -> Result<()> {
-        self.cache.change_image_names(|all| all.digests.insert(name.to_string(), image.key)).map(drop)
+        self.cache.change_images().name(name.to_string(), image.key)
     }
 
     /// Removes a name, and an image that has none left; returns whether the image was removed.
@@ -161,13 +169,12 @@ impl LocalImages {
     /// # Errors
     /// When the cache cannot be written.
     pub fn untag(&self, image: &LocalImage, name: &Reference) -> Result<bool> {
-        let is_last = self.cache.change_image_names(|all| {
-            all.tags.remove(&name.to_string());
-            all.digests.remove(&name.to_string());
-            !all.tags.values().any(|key| *key == image.key)
-        })?;
+        let change = self.cache.change_images();
+        change.forget(&name.to_string())?;
+        let left = self.image(image.key, &self.cache.image_names()?);
+        let is_last = left.is_some_and(|image| image.names.is_empty());
         if is_last {
-            self.remove(image)?;
+            change.remove(image.key)?;
         }
         Ok(is_last)
     }
@@ -177,14 +184,11 @@ impl LocalImages {
     /// # Errors
     /// When the cache cannot be written.
     pub fn remove(&self, image: &LocalImage) -> Result<()> {
-        self.cache.remove_image(image.key)?;
-        // Without the image, its names go.
-        self.cache.change_image_names(|_| ())
+        self.cache.change_images().remove(image.key)
     }
 
-    fn image(&self, key: Digest) -> Option<LocalImage> {
-        let ImageRecord { config, layers } = self.cache.image(key)?;
-        let config = Config::parse("the local image store", config.as_bytes()).ok()?;
+    /// The image of a record, with those of these names that are its own.
+    fn image(&self, key: Digest, names: &BTreeMap<String, Digest>) -> Option<LocalImage> {
         let layer = |layer: LayerOfImage| {
             let LayerOfImage { digest, size, diff_id, at } = layer;
             let location = match at {
@@ -196,13 +200,22 @@ impl LocalImages {
             };
             Layer { blob: Blob { digest, size, location }, diff_id, key: None }
         };
-        let layers = layers.into_iter().map(layer).collect();
+        let located = |record: ImageRecord| (record.config, record.layers.into_iter().map(layer).collect());
+        let (config, layers) = self.cache.image(key, located)?;
+        let config = Config::parse("the local image store", config.as_bytes()).ok()?;
         let image = Image::existing("the local image store", config, layers).ok()?;
-        let all = self.cache.image_names();
-        let of = |names: std::collections::BTreeMap<String, Digest>| {
-            let own = names.into_iter().filter(|(_, named)| *named == key);
-            own.filter_map(|(name, _)| name.parse().ok()).collect()
-        };
-        Some(LocalImage { key, image, names: of(all.tags), digests: of(all.digests) })
+        let own = names.iter().filter(|(_, named)| **named == key);
+        let own = own.filter_map(|(name, _)| name.parse::<Reference>().ok());
+        let (names, digests) = own.partition(|name| name.digest().is_none());
+        Some(LocalImage { key, image, names, digests })
     }
+}
+
+fn name(change: &ImageChange<'_>, key: Digest, names: &[Reference]) -> Result<()> {
+    names.iter().try_for_each(|name| change.name(tagged(name), key))
+}
+
+/// The name with its tag, without a digest.
+fn tagged(name: &Reference) -> String {
+    format!("{}:{}", name.repository_name(), name.tag().unwrap_or("latest"))
 }

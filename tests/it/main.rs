@@ -16,6 +16,7 @@ mod deploy;
 mod destinations;
 mod determinism;
 mod diff;
+mod docker;
 mod dockerfile;
 mod ecr;
 mod ecr_names;

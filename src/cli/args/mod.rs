@@ -103,7 +103,7 @@ pub enum Command {
     #[command(subcommand)]
     Shim(with::Shim),
     /// Do what docker would: build, tag, push, inspect, images, load, save, login and more
-    #[command(disable_help_flag = true)]
+    #[command(disable_help_flag = true, disable_version_flag = true)]
     Docker(with::Docker),
     /// Publish the images of an AWS CDK app, without a container engine
     #[cfg(feature = "aws")]

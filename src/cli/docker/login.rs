@@ -21,7 +21,13 @@ pub async fn log_in(args: Login, context: &Context) -> Result<(), Failure> {
         return Err(usage("a login needs a user", "add --username USER and --password-stdin"));
     };
     let password = match (args.password, args.password_stdin) {
-        (Some(password), _) => {
+        (Some(_), true) => {
+            return Err(usage(
+                "--password and --password-stdin are given, and only one can be",
+                "leave out --password",
+            ));
+        }
+        (Some(password), false) => {
             let hint = Some("use --password-stdin");
             context.report.warn("a password in the arguments can be seen by other users", hint);
             password

@@ -74,7 +74,7 @@ pub fn run(words: Vec<OsString>) -> ExitCode {
             };
         }
     };
-    let report = Report::new(Style::Usual);
+    let report = Report::new(if args.is_quiet() { Style::Quiet } else { Style::Usual });
     let done = runtime::start(&report).and_then(|runtime| {
         let interruption = Interruption::new();
         let work = execute(args, report.clone(), interruption.clone());

@@ -74,18 +74,17 @@ fn lowered(image: &LocalImage, name: &Reference) -> Lowered {
 
 /// The failure with the words that tools look for before they log in to one of these registries and push again.
 pub fn in_dockers_words(failure: Failure, registries: &[&str]) -> Failure {
-    let is_anonymous = match &failure {
-        Failure::Library(lbuild::Error::Unauthorized { credential, host, .. }) => {
-            credential == "anonymous access" && registries.contains(&host.as_str())
+    let causes = match &failure {
+        Failure::Library(lbuild::Error::Unauthorized { credential, host, .. })
+            if credential == "anonymous access" && registries.contains(&host.as_str()) =>
+        {
+            failure.chain().join(": ")
         }
-        Failure::Library(lbuild::Error::NoAwsCredentials { .. }) => true,
-        _ => false,
+        // Where AWS's libraries have looked for them is of no use to a user of `docker login`.
+        Failure::Library(lbuild::Error::NoAwsCredentials { .. }) => failure.to_string(),
+        _ => return failure,
     };
-    match is_anonymous {
-        true => {
-            let message = format!("no basic auth credentials: {}", failure.chain().join(": "));
-            Failure::Docker { code: 1, message, hint: failure.hint() }
-        }
-        false => failure,
-    }
+    let hint =
+        "log in with `docker login`; for ECR, credentials of AWS in the environment or a profile do as well";
+    Failure::docker(1, format!("no basic auth credentials: {causes}"), hint)
 }

@@ -10,19 +10,23 @@ use crate::cli::output::exit::Failure;
 const UNKNOWN: u8 = 125;
 
 /// The way out for verbs that need containers, volumes or a daemon.
-const INSTEAD: [(&[&str], &str); 8] = [
+const INSTEAD: [(&[&str], &str); 9] = [
     (
         &["compose", "stack", "swarm", "service"],
         "lbuild builds and pushes images; run services with another engine",
     ),
-    (&["bake"], "build each target with `docker build`"),
+    (&["bake", "buildx bake"], "build each target with `docker build`"),
     (
         &["exec", "attach", "logs", "start", "stop", "kill", "wait", "top", "stats", "ps", "restart"],
         "`lbuild invoke` and `lbuild run` run a function's image",
     ),
     (
         &["create", "cp", "rm", "container", "commit", "export", "import"],
-        "`lbuild inspect --files IMAGE` lists an image's files; COPY --from takes files out of it",
+        "`lbuild inspect --tree local:NAME` lists an image's files; COPY --from takes files out of it",
+    ),
+    (
+        &["image prune", "builder prune", "buildx prune", "buildx du"],
+        "use `lbuild cache prune`, and `lbuild cache info`",
     ),
     (
         &["volume", "network", "plugin", "system", "node", "secret", "config"],
@@ -41,8 +45,7 @@ pub fn verb(above: &str, words: &[OsString]) -> Failure {
     let words: Vec<_> = words.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let name = words.first().cloned().unwrap_or_default();
     let full = if above.is_empty() { name.clone() } else { format!("{above} {name}") };
-    let fits = |known: &&str| **known == full || **known == name;
-    let hint = INSTEAD.iter().find(|(verbs, _)| verbs.iter().any(fits)).map(|(_, hint)| *hint);
+    let hint = INSTEAD.iter().find(|(verbs, _)| verbs.contains(&full.as_str())).map(|(_, hint)| *hint);
     let hint = hint.unwrap_or("`lbuild docker --help` lists what it serves");
     Failure::docker(UNKNOWN, format!("lbuild does not serve `docker {full}`"), hint)
 }

@@ -91,10 +91,17 @@ fn of_field(path: &str, document: &Value) -> Result<Value, Fault> {
         value = match value {
             // A part that is not set has no fields either.
             Value::Null => value,
-            value => value.get(name).ok_or_else(|| Fault::Missing(format!("there is no {name}")))?,
+            value => field(value, name).ok_or_else(|| Fault::Missing(format!("there is no {name}")))?,
         };
     }
     Ok(value.clone())
+}
+
+/// A field by its name in JSON, or by that of Go, which differs in case: `ApiVersion` is `APIVersion` there.
+fn field<'v>(value: &'v Value, name: &str) -> Option<&'v Value> {
+    let gos =
+        || value.as_object()?.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value);
+    value.get(name).or_else(gos)
 }
 
 fn indexed(value: &Value, key: &str) -> Result<Value, Fault> {
@@ -148,17 +155,24 @@ mod tests {
             ("{{.Config.Env}}", "[A=1 B=2]"),
             (r#"{{index .Labels "a.b"}}"#, "c"),
             (r#"{{index .None "a"}}"#, ""),
+            ("{{.ID}}", "sha256:0a"),
             ("plain", "plain"),
         ] {
             assert_eq!(filled(template, &document).unwrap(), expected, "{template}");
         }
-        for template in ["{{range .RepoDigests}}{{.}}{{end}}", "{{.Id", "{{len .Id}}"] {
+        for (template, expected) in [
+            ("{{range .RepoDigests}}{{.}}{{end}}", 64),
+            ("{{.Id", 64),
+            ("{{len .Id}}", 64),
+            ("{{index .RepoDigests one}}", 64),
+            ("{{index .RepoDigests 7}}", 1),
+            ("{{.Missing}}", 1),
+        ] {
             let failure = filled(template, &document).unwrap_err();
-            assert!(matches!(failure, Failure::Docker { code: 64, .. }), "{template}: {failure}");
-        }
-        for template in ["{{.Missing}}", "{{index .RepoDigests 7}}"] {
-            let failure = filled(template, &document).unwrap_err();
-            assert!(matches!(failure, Failure::Docker { code: 1, .. }), "{template}: {failure}");
+            assert!(
+                matches!(failure, Failure::Docker { code, .. } if code == expected),
+                "{template}: {failure}"
+            );
         }
     }
 }

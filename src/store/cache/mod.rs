@@ -30,7 +30,7 @@ mod workplace;
 
 pub(crate) use blobs::BlobFile;
 pub use directory::Cache;
-pub(crate) use images::{ImageRecord, LayerOfImage, PlaceOfLayer};
+pub(crate) use images::{ImageChange, ImageRecord, LayerOfImage, PlaceOfLayer};
 pub(crate) use mounts::{CacheMount, Holding};
 pub(crate) use roots::CachedRoot;
 pub use usage::Usage;

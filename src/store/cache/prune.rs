@@ -1,7 +1,7 @@
 //! The size of the cache, and the removal of unused files.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -38,7 +38,7 @@ impl Cache {
             usage.files += 1;
             usage.bytes += metadata.len();
         })?;
-        for (_, metadata) in self.image_files()? {
+        for (_, metadata) in self.image_files()?.concat() {
             usage.files += 1;
             usage.bytes += metadata.len();
         }
@@ -71,9 +71,10 @@ impl Cache {
         };
         let mut of_images: HashMap<PathBuf, Duration> = HashMap::new();
         // Before their blobs, so that of both, which are as old then, the image goes first.
-        for (file, metadata) in self.image_files()? {
-            let image = cached(&file, Usage { files: 1, bytes: metadata.len() }, false, &metadata);
-            for blob in self.blobs_of_image(&file) {
+        let [images, _] = self.image_files()?;
+        for (file, metadata) in &images {
+            let image = cached(file, Usage { files: 1, bytes: metadata.len() }, false, metadata);
+            for blob in self.blobs_of_image(file) {
                 let age = of_images.entry(blob).or_insert(image.age);
                 *age = image.age.min(*age);
             }
@@ -97,9 +98,10 @@ impl Cache {
         let trash = self.trash(&held)?;
         for files in held.chunks(TOGETHER) {
             let removal = self.removal();
+            let of_new_images = self.blobs_of_images_since(&images)?;
             for CachedFile { path, usage, is_directory, modified, old, .. } in files {
                 let is_too_much = max_bytes.is_some_and(|most| left > most);
-                if !(*old || is_too_much) || removal.spares(path, *modified) {
+                if !(*old || is_too_much) || removal.spares(path, *modified) || of_new_images.contains(path) {
                     continue;
                 }
                 if !old {
@@ -128,7 +130,21 @@ impl Cache {
                 }
             }
         }
+        for (_, metadata) in self.change_images().forget_lost()? {
+            removed.files += 1;
+            removed.bytes += metadata.len();
+        }
         Ok(removed)
+    }
+
+    /// The blobs of the images that were stored or used since these were listed: the run that did it may have ended.
+    fn blobs_of_images_since(&self, listed: &[(PathBuf, fs::Metadata)]) -> Result<HashSet<PathBuf>> {
+        let times = |files: &[(PathBuf, fs::Metadata)]| -> HashMap<PathBuf, Option<SystemTime>> {
+            files.iter().map(|(path, metadata)| (path.clone(), metadata.modified().ok())).collect()
+        };
+        let (old, [now, _]) = (times(listed), self.image_files()?);
+        let new = times(&now).into_iter().filter(|(path, time)| old.get(path) != Some(time));
+        Ok(new.flat_map(|(path, _)| self.blobs_of_image(&path)).collect())
     }
 
     /// A place for removed directories, if there are any.

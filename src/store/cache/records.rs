@@ -31,7 +31,7 @@ pub(super) enum RecordKind {
     Note,
     Text,
     Image,
-    ImageNames,
+    ImageName,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -55,7 +55,7 @@ impl Heading {
             RecordKind::Note => "note",
             RecordKind::Text => "text",
             RecordKind::Image => "image",
-            RecordKind::ImageNames => "image-names",
+            RecordKind::ImageName => "image-name",
         };
         let words = format!("lbuild-record 1 {kind} ");
         let mut hash = Sha256::new();
@@ -242,16 +242,6 @@ impl Cache {
     }
 
     pub(super) fn put_record(&self, kind: RecordKind, key: Digest, content: &[u8]) -> Result<()> {
-        self.put_record_at(&self.key_path(LayerKey(key)), kind, key, content)
-    }
-
-    pub(super) fn put_record_at(
-        &self,
-        path: &Path,
-        kind: RecordKind,
-        key: Digest,
-        content: &[u8],
-    ) -> Result<()> {
-        staged::renew(path, &kind.record(key, content))
+        staged::renew(&self.key_path(LayerKey(key)), &kind.record(key, content))
     }
 }

@@ -46,6 +46,20 @@ impl Workplace {
         fs::create_dir_all(root).map_err(fail)?;
         spread(root);
         sweep(root)?;
+        Workplace::made_in(root)
+    }
+
+    /// A directory of the same kind in the system's directory for temporary files, whose path is short.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn temporary() -> Result<Workplace> {
+        // Others' files are there too: nothing is removed but this directory.
+        Workplace::made_in(&std::env::temp_dir())
+    }
+
+    fn made_in(root: &Path) -> Result<Workplace> {
+        let fail = |source| Error::Write { path: root.to_owned(), source };
         loop {
             let made = tempfile::Builder::new().prefix(TEMPORARY_PREFIX).make_in(root, watched);
             let (removed_at_end, dir) = made.and_then(|made| Ok(made.keep()?)).map_err(fail)?;

@@ -3,6 +3,7 @@
 mod socket;
 
 use std::ffi::OsString;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{ExitCode, ExitStatus};
 
@@ -20,8 +21,12 @@ use crate::cli::runtime;
 /// The longest path of a socket: `sun_path` of unix(7), with the zero at its end.
 const LONGEST_SOCKET: usize = 107;
 
-/// The exit code of a shell for a program that it does not find.
+/// The name of the socket.
+const SOCKET: &str = "engine.sock";
+
+/// The exit codes of a shell for a program that it does not find, and for one that it cannot start.
 const NOT_FOUND: u8 = 127;
+const NOT_STARTED: u8 = 126;
 
 /// Runs the command, and returns its exit code.
 pub fn run(args: &With, report: &Report) -> ExitCode {
@@ -30,19 +35,19 @@ pub fn run(args: &With, report: &Report) -> ExitCode {
         Ok(status) => ExitCode::from(code(status)),
         Err(failure) => {
             report.failure(&failure);
-            let is_missing = matches!(&failure, Failure::Usage { .. });
-            ExitCode::from(if is_missing { NOT_FOUND } else { failure.code() })
+            ExitCode::from(failure.code())
         }
     }
 }
 
 async fn with(words: &[OsString]) -> Result<ExitStatus, Failure> {
-    let place = Place::new()?;
-    shim::links(place.dir())?;
-    let socket = place.dir().join("engine.sock");
+    let place = place()?;
+    let dir = absolute(&place)?;
+    shim::links(&dir)?;
+    let socket = dir.join(SOCKET);
     let _engine = socket::serve(&socket)?;
     let dirs = std::env::var_os("PATH").unwrap_or_default();
-    let dirs = std::iter::once(place.dir().to_owned()).chain(std::env::split_paths(&dirs));
+    let dirs = std::iter::once(dir.clone()).chain(std::env::split_paths(&dirs));
     let path = std::env::join_paths(dirs).map_err(|_| {
         Failure::usage("the path of the cache has a colon", "set LBUILD_CACHE to a directory without one")
     })?;
@@ -98,9 +103,10 @@ fn tell(child: &Child, signal: Signal) {
     }
 }
 
-fn not_started(word: &OsString, error: &std::io::Error) -> Failure {
+fn not_started(word: &OsString, error: &io::Error) -> Failure {
     let message = format!("cannot start {}: {error}", Path::new(word).display());
-    Failure::usage(message, "write the command after --, as in `lbuild with -- cdk deploy`")
+    let code = if error.kind() == io::ErrorKind::NotFound { NOT_FOUND } else { NOT_STARTED };
+    Failure::docker(code, message, "write the command after --, as in `lbuild with -- cdk deploy`")
 }
 
 /// The exit code that a shell gives for a status.
@@ -110,33 +116,17 @@ fn code(status: ExitStatus) -> u8 {
     u8::try_from(code).unwrap_or(1)
 }
 
-/// The directory of the links and the socket, which is removed at the end.
-enum Place {
-    Cache {
-        _place: Workplace,
-        dir: PathBuf,
-    },
-    /// If a socket in the cache would have too long a path.
-    Temporary(tempfile::TempDir),
+/// The directory of the links and the socket, which is removed at the end: in the cache, unless the path of a socket there
+/// would be too long.
+fn place() -> Result<Workplace, Failure> {
+    let cache = Cache::at(Cache::default_root().ok_or(lbuild::Error::NoCacheRoot)?);
+    let place = cache.workplace()?;
+    match absolute(&place)?.join(SOCKET).as_os_str().len() <= LONGEST_SOCKET {
+        true => Ok(place),
+        false => Ok(Workplace::temporary()?),
+    }
 }
 
-impl Place {
-    fn new() -> Result<Place, Failure> {
-        let cache = Cache::at(Cache::default_root().ok_or(lbuild::Error::NoCacheRoot)?);
-        let place = cache.workplace()?;
-        let dir = std::path::absolute(place.path()).map_err(|source| Failure::Start { source })?;
-        if dir.as_os_str().len() + "/engine.sock".len() <= LONGEST_SOCKET {
-            return Ok(Place::Cache { _place: place, dir });
-        }
-        let path = std::env::temp_dir();
-        let made = tempfile::Builder::new().prefix("lbuild-").tempdir();
-        Ok(Place::Temporary(made.map_err(|source| Failure::Write { path, source })?))
-    }
-
-    fn dir(&self) -> &Path {
-        match self {
-            Place::Cache { dir, .. } => dir,
-            Place::Temporary(dir) => dir.path(),
-        }
-    }
+fn absolute(place: &Workplace) -> Result<PathBuf, Failure> {
+    std::path::absolute(place.path()).map_err(|source| Failure::Start { source })
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use lbuild::Destination;
 use lbuild::image::{Format, Reference};
 
-use crate::cli::docker::args::Build;
+use super::args::Build;
 use crate::cli::docker::refused::asked;
 use crate::cli::output::exit::Failure;
 
@@ -104,7 +104,7 @@ fn parsed(text: &str, names: &mut Vec<Reference>) -> Result<Vec<Output>, Failure
             "push" => push = switch()?,
             "tar" => tar = switch()?,
             "name" => {
-                for name in value.split(',') {
+                for name in value.split(',').filter(|name| !name.is_empty()) {
                     names.push(name.parse()?);
                 }
             }
