@@ -54,6 +54,6 @@ fn the_socket_refuses_other_calls_with_a_message() {
 #[test]
 fn only_the_user_can_open_the_socket() {
     let docker = DockerUser::new();
-    let script = "stat -c %a \"$(dirname \"$CDK_DOCKER\")\"";
+    let script = "stat -c %a \"$(dirname \"$(command -v docker)\")\"";
     assert_eq!(docker.user.ok(&["with", "--", "sh", "-c", script]).stdout, "700\n");
 }

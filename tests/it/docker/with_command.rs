@@ -27,7 +27,7 @@ fn run(docker: &DockerUser, words: &[&str]) -> RunOutput {
 
 /// Starts a shell that first writes the directory of its `docker` to a file, and waits for the file.
 fn started(docker: &DockerUser, then: &str) -> (Child, PathBuf) {
-    let script = format!("dirname \"$CDK_DOCKER\" >name; mv name dir; {then}");
+    let script = format!("dirname \"$(command -v docker)\" >name; mv name dir; {then}");
     let mut command = with(docker, &["sh", "-c", &script]);
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let deadline = Instant::now() + Duration::from_secs(20);
@@ -53,9 +53,9 @@ fn is_gone(dir: &Path) {
 fn a_command_finds_lbuild_as_docker() {
     let docker = user();
     let script = "docker --version && buildx version && docker-buildx version && \"$CDK_DOCKER\" --version\n\
-        [ \"${PATH#*:}\" = /usr/bin:/bin ] && [ \"$(dirname \"$CDK_DOCKER\")\" = \"${PATH%%:*}\" ] && \
+        [ \"${PATH#*:}\" = /usr/bin:/bin ] && [ \"$(dirname \"$(command -v docker)\")\" = \"${PATH%%:*}\" ] && \
         [ \"$DOCKER_HOST\" = \"unix://${PATH%%:*}/engine.sock\" ] && [ -S \"${DOCKER_HOST#unix://}\" ] && \
-        echo \"$BUILDX_NO_DEFAULT_ATTESTATIONS $DOCKER_BUILDKIT\" && dirname \"$CDK_DOCKER\" >dir";
+        echo \"$BUILDX_NO_DEFAULT_ATTESTATIONS $DOCKER_BUILDKIT\" && dirname \"$(command -v docker)\" >dir";
     let done = run(&docker, &["sh", "-c", script]).succeeded();
     let lines: Vec<&str> = done.stdout.lines().collect();
     assert!(lines[0].starts_with("Docker version ") && lines[0] == lines[3], "{lines:?}");
