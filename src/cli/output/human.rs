@@ -1,5 +1,7 @@
 //! Formats events and failures as lines of text for people.
 
+use std::io::{self, Write};
+
 use lbuild::Event;
 pub use lbuild::error::text::one_line;
 use lbuild::error::text::printable;
@@ -19,7 +21,8 @@ pub fn line(event: &Event) {
 
 /// Writes a line to standard error at once: other processes may write there too.
 pub fn print_line(text: &str) {
-    eprint!("{}", format!("{text}\n"));
+    // Nobody could be told of a failure.
+    let _ = io::stderr().write_all(format!("{text}\n").as_bytes());
 }
 
 /// Writes the text, unless it is empty.

@@ -35,7 +35,7 @@ fn osls_logs_in_when_a_push_fails() {
     let pushed = calls.ok(&push);
     // The first digest that it finds is the function's.
     let (digest, _) = docker.registry.manifest("serverless-svc-dev", "hello");
-    assert_eq!(digests(&format!("{}{}", pushed.stdout, pushed.stderr)), [digest.clone()]);
+    assert_eq!(digests(&format!("{}{}", pushed.stdout, pushed.stderr)), std::slice::from_ref(&digest));
     let again = calls.ok(&push);
     assert_eq!(digests(&format!("{}{}", again.stdout, again.stderr)), [digest]);
     calls.remark("Serverless Framework v3: the password is an argument");
@@ -190,7 +190,9 @@ fn a_build_has_the_name_of_another_build() {
     docker.ok(&["tag", "first", &format!("{ECR}/first:1")]);
     calls.ok("docker build --platform linux/arm64 -t third third");
     calls.run("docker build --pull --platform linux/arm64 -t third third");
-    calls.remark("one of another architecture is not that of the build: the registry is asked, as with --pull");
+    calls.remark(
+        "one of another architecture is not that of the build: the registry is asked, as with --pull",
+    );
     calls.run("docker build --platform linux/amd64 -t third third");
     calls.is("local-names");
     let saved = docker.shell("docker save second -o second.tar").succeeded();
