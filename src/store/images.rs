@@ -153,7 +153,12 @@ impl LocalImages {
     /// # Errors
     /// When the cache cannot be written.
     pub fn tag(&self, image: &LocalImage, names: &[Reference]) -> Result<()> {
-        name(&self.cache.change_images(), image.key, names)
+        let change = self.cache.change_images();
+        // Another process may have removed it meanwhile.
+        if self.image(image.key, &BTreeMap::new()).is_none() {
+            return Err(Error::NoSuchImage { image: image.id().to_string() });
+        }
+        name(&change, image.key, names)
     }
 
     /// Records that an image was pushed: `name` is that of its manifest, by digest.
@@ -187,21 +192,24 @@ impl LocalImages {
         self.cache.change_images().remove(image.key)
     }
 
-    /// The image of a record, with those of these names that are its own.
+    /// The image of a record, with those of these names that are its own. One that has lost a layer of this machine is none:
+    /// only a build can make it whole.
     fn image(&self, key: Digest, names: &BTreeMap<String, Digest>) -> Option<LocalImage> {
         let layer = |layer: LayerOfImage| {
             let LayerOfImage { digest, size, diff_id, at } = layer;
             let location = match at {
-                // A blob that was pruned is missing when it is read.
-                PlaceOfLayer::Cache => Location::File(self.cache.path_of(digest)),
+                PlaceOfLayer::Cache => self.cache.blob(digest, size)?.location,
                 PlaceOfLayer::Registry(name) => Location::Registry(name),
                 PlaceOfLayer::File(path) => Location::File(path),
                 PlaceOfLayer::Slice { path, offset } => Location::Slice { path, offset },
             };
-            Layer { blob: Blob { digest, size, location }, diff_id, key: None }
+            Some(Layer { blob: Blob { digest, size, location }, diff_id, key: None })
         };
-        let located = |record: ImageRecord| (record.config, record.layers.into_iter().map(layer).collect());
+        let located = |record: ImageRecord| {
+            (record.config, record.layers.into_iter().map(layer).collect::<Option<Vec<_>>>())
+        };
         let (config, layers) = self.cache.image(key, located)?;
+        let layers = layers?;
         let config = Config::parse("the local image store", config.as_bytes()).ok()?;
         let image = Image::existing("the local image store", config, layers).ok()?;
         let own = names.iter().filter(|(_, named)| **named == key);

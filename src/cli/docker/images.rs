@@ -50,16 +50,20 @@ fn rows(args: &Images, images: &[LocalImage]) -> Result<Vec<Value>, Failure> {
             }
         }
     }
-    let wanted = args.repository.as_ref().map(|name| name.parse::<Reference>()).transpose()?;
-    let has_tag = args
-        .repository
-        .as_ref()
-        .is_some_and(|name| name.rsplit('/').next().is_some_and(|last| last.contains(':')));
+    let is_pattern = |name: &&String| name.contains(['*', '?']);
+    let pattern = args.repository.as_ref().filter(is_pattern);
+    let wanted = args.repository.as_ref().filter(|name| !is_pattern(name));
+    let wanted = wanted.map(|name| name.parse::<Reference>()).transpose()?;
+    let last = |name: &String| name.rsplit('/').next().is_some_and(|last| last.contains(':'));
+    let has_tag = args.repository.as_ref().is_some_and(last);
     let is_wanted = |name: &Reference| {
         let repository = wanted.as_ref().is_none_or(|wanted| {
             wanted.repository_name() == name.repository_name() && (!has_tag || wanted.tag() == name.tag())
         });
-        repository && (references.is_empty() || references.iter().any(|pattern| fits(pattern, name)))
+        let fitting = pattern.is_none_or(|pattern| fits(pattern, name));
+        repository
+            && fitting
+            && (references.is_empty() || references.iter().any(|pattern| fits(pattern, name)))
     };
     let mut rows = Vec::new();
     for image in images {
@@ -67,7 +71,7 @@ fn rows(args: &Images, images: &[LocalImage]) -> Result<Vec<Value>, Failure> {
             let names = image.names.iter().filter(|name| is_wanted(name));
             rows.extend(names.map(|name| row(image, Some(name), args.no_trunc)));
         }
-        let is_listed = image.names.is_empty() && wanted.is_none() && references.is_empty();
+        let is_listed = image.names.is_empty() && args.repository.is_none() && references.is_empty();
         if is_listed && dangling != Some(false) {
             rows.push(row(image, None, args.no_trunc));
         }

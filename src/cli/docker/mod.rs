@@ -108,7 +108,10 @@ fn ended(report: &Report, failure: &Failure) -> ExitCode {
 }
 
 async fn execute(args: Docker, report: Report, interruption: Interruption) -> Result<(), Failure> {
-    let Docker { config, version, verb, .. } = args;
+    let Docker { config, version, verb, host, context: named, .. } = args;
+    if !host.is_empty() || named.as_deref().is_some_and(|name| name != builder::CONTEXT) {
+        report.note("--host and --context have no meaning without a daemon");
+    }
     let context = Context {
         report,
         json: false,

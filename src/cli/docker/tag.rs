@@ -35,34 +35,41 @@ pub fn found(images: &LocalImages, name: &str) -> Result<LocalImage, Failure> {
     images.find(name)?.ok_or_else(missing)
 }
 
-/// Removes names, and images without any.
+/// Removes names, and images without any. One that is missing keeps no other.
 pub fn remove(args: &Remove, context: &Context) -> Result<(), Failure> {
     let images = engine::new(context)?.images();
+    let mut failed = None;
     for text in &args.names {
         if args.force && images.find(text)?.is_none() {
             continue;
         }
-        let image = found(&images, text)?;
-        let name = text.parse::<Reference>().ok().filter(|name| image.names.contains(name));
-        let removed = match name {
-            Some(name) => {
-                let removed = images.untag(&image, &name)?;
-                print(&format!("Untagged: {}", familiar(&name)))?;
-                removed
-            }
-            None if image.names.len() > 1 && !args.force => {
-                let message = format!("image {text} has several names, and must be removed by force");
-                return Err(Failure::docker(1, message, "name one of them, or add --force"));
-            }
-            None => {
-                images.remove(&image)?;
-                image.names.iter().try_for_each(|name| print(&format!("Untagged: {}", familiar(name))))?;
-                true
-            }
-        };
-        if removed {
-            print(&format!("Deleted: {}", image.id()))?;
+        match remove_one(&images, text, args.force) {
+            Err(failure) if failed.is_none() => failed = Some(failure),
+            Err(failure) => context.report.warn(&failure.to_string(), failure.hint().as_deref()),
+            Ok(()) => {}
         }
     }
-    Ok(())
+    failed.map_or(Ok(()), Err)
+}
+
+fn remove_one(images: &LocalImages, text: &str, force: bool) -> Result<(), Failure> {
+    let image = found(images, text)?;
+    let name = text.parse::<Reference>().ok().filter(|name| image.names.contains(name));
+    let removed = match name {
+        Some(name) => {
+            let removed = images.untag(&image, &name)?;
+            print(&format!("Untagged: {}", familiar(&name)))?;
+            removed
+        }
+        None if image.names.len() > 1 && !force => {
+            let message = format!("image {text} has several names, and must be removed by force");
+            return Err(Failure::docker(1, message, "name one of them, or add --force"));
+        }
+        None => {
+            images.remove(&image)?;
+            image.names.iter().try_for_each(|name| print(&format!("Untagged: {}", familiar(name))))?;
+            true
+        }
+    };
+    if removed { print(&format!("Deleted: {}", image.id())) } else { Ok(()) }
 }

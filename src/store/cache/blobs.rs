@@ -34,11 +34,6 @@ impl Cache {
         Some(Blob { digest, size, location: Location::File(held.path) })
     }
 
-    /// The path of the blob, which the cache may not have, or have damaged: readers verify it. Marks it as used.
-    pub(crate) fn path_of(&self, digest: Digest) -> PathBuf {
-        self.held(digest).map_or_else(|| self.blob_path(digest), |held| held.path)
-    }
-
     /// The blob, whatever its size. The caller must verify its bytes.
     pub(crate) fn held(&self, digest: Digest) -> Option<BlobFile> {
         let path = self.blob_path(digest);

@@ -87,3 +87,20 @@ fn a_damaged_layer_is_not_pushed_or_saved() {
     docker.build("fn", &["-t", "app"]);
     docker.ok(&["save", "-o", "app.tar", "app"]);
 }
+
+/// A tool that asks whether an image is there builds it again then; a push could not send it.
+#[test]
+fn an_image_that_has_lost_a_layer_of_this_machine_is_none() {
+    let docker = DockerUser::new();
+    let id = docker.build(&docker.numbered(1), &["-t", "app:1"]);
+    let blobs = fs::read_dir(docker.user.cache().join("blobs/sha256")).unwrap();
+    let is_layer = |path: &PathBuf| fs::read(path).unwrap().starts_with(&[0x1f, 0x8b]);
+    let layers: Vec<_> = blobs.flatten().map(|entry| entry.path()).filter(is_layer).collect();
+    assert!(!layers.is_empty());
+    layers.iter().for_each(|layer| fs::remove_file(layer).unwrap());
+    assert_eq!(docker.docker(&["inspect", "app:1"]).code, Some(1));
+    let error = docker.docker(&["push", "app:1"]).stderr;
+    assert!(error.contains("does not exist locally"), "{error}");
+    assert_eq!(docker.build(&docker.numbered(1), &["-t", "app:1"]), id);
+    assert_eq!(docker.docker(&["inspect", "app:1"]).code, Some(0));
+}
