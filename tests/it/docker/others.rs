@@ -35,7 +35,7 @@ fn osls_logs_in_when_a_push_fails() {
     let pushed = calls.ok(&push);
     // The first digest that it finds is the function's.
     let (digest, _) = docker.registry.manifest("serverless-svc-dev", "hello");
-    assert_eq!(digests(&format!("{}{}", pushed.stdout, pushed.stderr)), [digest.clone()]);
+    assert_eq!(digests(&format!("{}{}", pushed.stdout, pushed.stderr)), std::slice::from_ref(&digest));
     let again = calls.ok(&push);
     assert_eq!(digests(&format!("{}{}", again.stdout, again.stderr)), [digest]);
     calls.remark("Serverless Framework v3: the password is an argument");
