@@ -8,7 +8,7 @@ use flate2::bufread::MultiGzDecoder;
 use lbuild::{Cache, Workplace};
 
 use super::args::Executor;
-use super::while_doing;
+use super::failure::while_doing;
 use crate::cli::output::exit::Failure;
 
 /// What fails without a context, in kaniko's words.

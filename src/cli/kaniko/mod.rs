@@ -6,6 +6,7 @@
 mod args;
 mod build_context;
 mod environment;
+mod failure;
 mod flags;
 mod outputs;
 mod permissions;
@@ -20,6 +21,7 @@ use lbuild::{EngineBuilder, Sent};
 use self::args::Executor;
 use self::build_context::BuildContext;
 use self::environment::Environment;
+use self::failure::{BUILDING, PUSHING, while_doing};
 use self::outputs::Outputs;
 use self::registries::Registries;
 use super::args::dockerfile::{CommandArgs, DockerfileArgs};
@@ -89,20 +91,6 @@ fn ended(report: &Report, failure: Failure) -> ExitCode {
     })
 }
 
-/// The failure, with what was done, in kaniko's words.
-fn while_doing(doing: &'static str) -> impl Fn(Failure) -> Failure {
-    move |failure| match failure {
-        Failure::Library(lbuild::Error::Interrupted) | Failure::Kaniko { .. } => failure,
-        #[cfg(feature = "check")]
-        Failure::Findings { .. } => {
-            Failure::Kaniko { doing, source: Box::new(tool::in_terms_of_variables(failure)) }
-        }
-        failure => Failure::Kaniko { doing, source: Box::new(failure) },
-    }
-}
-
-const BUILDING: &str = "building image";
-
 /// A call whose arguments are read and whose build context is on this machine.
 struct Job {
     args: Executor,
@@ -153,7 +141,7 @@ impl Job {
     /// Writes the files that the call asks for, if the image is everywhere where it should be.
     fn end(&self, sent: Result<Sent, Failure>, report: &Report) -> Result<(), Failure> {
         let (sent, doing) = match sent {
-            Ok(sent) => (sent, "pushing image"),
+            Ok(sent) => (sent, PUSHING),
             Err(Failure::Library(error)) => (Sent { published: Vec::new(), failures: vec![error] }, BUILDING),
             Err(failure) => return Err(while_doing(BUILDING)(failure)),
         };
