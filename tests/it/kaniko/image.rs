@@ -6,7 +6,7 @@ use crate::support::environments::{Environment, Place};
 use crate::support::lbuild::{Lbuild, image_of};
 use crate::support::registry::{Mode, Registry};
 use crate::support::root_tree::RootTree;
-use crate::support::{bases, busybox, run, tool};
+use crate::support::{bases, busybox, part, run, tool};
 use serde_json::Value;
 use std::fs;
 use std::process::Command;
@@ -22,7 +22,8 @@ fn build_image(user: &Lbuild) -> (Value, Vec<String>) {
     for dir in ["etc/ssl/certs", "lbuild/bin"] {
         fs::create_dir_all(compiled.join(dir)).unwrap();
     }
-    fs::write(compiled.join("etc/ssl/certs/ca-certificates.crt"), "").unwrap();
+    let authorities = part("ca").join("ca.crt");
+    fs::copy(authorities, compiled.join("etc/ssl/certs/ca-certificates.crt")).unwrap();
     let mut strip = Command::new(tool("strip"));
     strip.arg("-o").arg(compiled.join("lbuild/bin/lbuild")).arg(env!("CARGO_BIN_EXE_lbuild"));
     run(&mut strip).unwrap();

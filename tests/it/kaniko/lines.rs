@@ -1,11 +1,11 @@
 //! Command lines of the kinds that public pipelines have.
 
 use super::rig::Project;
+use crate::support::bases;
 use crate::support::debian::ARCHITECTURE;
 use crate::support::image_tools::{self, ImageLocation};
 use crate::support::registry::Mode;
 use std::fs;
-use std::path::Path;
 
 /// Lines for `executor`, each with the arguments of `lbuild build` that give the same image. The image has the name
 /// `HOST/a:1`.
@@ -153,8 +153,7 @@ fn nothing_is_pushed_with_no_push() {
     assert_eq!(names["Architecture"], ARCHITECTURE);
     image_tools::skopeo_inspect(&archive("other.tar")).unwrap();
     for (layout, expected) in [("layout", oci), ("docker-layout", docker)] {
-        let index =
-            crate::support::bases::read(Path::new(&project.user.text(layout)).join("index.json").as_path());
+        let index = bases::read(&project.user.path(layout).join("index.json"));
         assert_eq!(index["manifests"].as_array().map(Vec::len), Some(1), "{index}");
         assert_eq!(index["manifests"][0]["digest"], expected, "{index}");
     }
