@@ -121,7 +121,7 @@ fn faults_of_the_build_have_their_place() {
 #[test]
 fn an_image_that_lambda_would_refuse_is_not_pushed() {
     let project = Project::start(Mode::Plain);
-    let dockerfile = format!("FROM {}/base:1\nCMD [\"nowhere.handler\"]\n", project.registry.host());
+    let dockerfile = format!("FROM {}/base:1\nCMD [\"app.handler\", \"two\"]\n", project.registry.host());
     fs::write(project.user.path("workspace/Dockerfile"), dockerfile).unwrap();
     let line = "--context workspace --destination HOST/a:1 --digest-file digest";
     let mark = project.registry.mark();

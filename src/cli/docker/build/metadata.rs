@@ -6,7 +6,7 @@ use std::path::Path;
 use lbuild::{LocalImages, Published};
 use serde_json::json;
 
-use crate::cli::docker::args::Build;
+use crate::cli::docker::build::args::Build;
 use crate::cli::output::exit::Failure;
 use crate::cli::output::report::print;
 

@@ -1,6 +1,7 @@
 //! `docker build`.
 
-pub mod flags;
+pub mod args;
+mod flags;
 mod metadata;
 mod outputs;
 
@@ -10,9 +11,9 @@ use lbuild::image::{Location, Reference};
 use lbuild::recipe::{Recipe, Step};
 use lbuild::{Credentials, DockerConfig, Engine, Published};
 
+use self::args::Build;
 use self::flags::About;
 use self::outputs::Outputs;
-use super::args::Build;
 #[cfg(feature = "check")]
 use super::push::in_dockers_words;
 use super::refused::asked;

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use lbuild::Destination;
 use lbuild::image::{Format, Reference};
 
+use super::args::Build;
 use crate::cli::destination;
-use crate::cli::docker::args::Build;
 use crate::cli::docker::refused::asked;
 use crate::cli::output::exit::Failure;
 

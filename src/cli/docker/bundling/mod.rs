@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use self::command::{Bundle, Packages};
-use super::args::Build;
+use super::build::args::Build;
 use super::{engine, platform};
 use crate::cli::args::image::Python as PythonArgs;
 use crate::cli::context::Context;
