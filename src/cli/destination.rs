@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use lbuild::Destination;
-use lbuild::image::Format;
+use lbuild::image::{Format, Reference};
 
 use super::args::push::DestinationArgs;
 use super::context::Context;
@@ -121,6 +121,19 @@ pub fn parse(
         Ok((to, format))
     };
     to.iter().map(parse).collect()
+}
+
+/// A destination for each repository of the names.
+pub fn of_names(names: &[Reference]) -> Vec<Destination> {
+    let mut all: Vec<(Reference, Vec<String>)> = Vec::new();
+    for name in names {
+        let tag = name.tag().unwrap_or("latest").to_owned();
+        match all.iter_mut().find(|(other, _)| other.repository_name() == name.repository_name()) {
+            Some((_, tags)) => tags.push(tag),
+            None => all.push((name.clone(), vec![tag])),
+        }
+    }
+    all.into_iter().map(|(repository, tags)| Destination::Registry { repository, tags }).collect()
 }
 
 /// The registry of a destination; `None` for other destinations.

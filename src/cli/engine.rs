@@ -27,7 +27,6 @@ pub fn builder(
 }
 
 /// As [`builder`], with credentials that come before the caller's own.
-#[cfg(feature = "aws")]
 pub fn builder_with(
     first: impl lbuild::Credentials + 'static,
     args: &Registry,

@@ -25,6 +25,14 @@ pub fn usual(builder: EngineBuilder, context: &Context) -> EngineBuilder {
     })
 }
 
+/// The name that references have for the registry of a host: Docker Hub has several.
+pub fn registry_of(host: &str) -> &str {
+    match host {
+        "index.docker.io" | "registry-1.docker.io" => "docker.io",
+        host => host,
+    }
+}
+
 /// The stored logins, and AWS's credentials for a registry without one. A stored login that cannot be read is an error: the
 /// push would go out as another role.
 struct StoredFirst {

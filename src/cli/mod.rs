@@ -8,6 +8,7 @@ mod docker;
 mod engine;
 mod input;
 mod interruption;
+mod kaniko;
 mod logins;
 mod lower;
 mod output;
@@ -39,6 +40,9 @@ pub fn run() -> ExitCode {
     if let Some(words) = docker::words(&words) {
         return docker::run(words);
     }
+    if let Some(words) = kaniko::words(&words) {
+        return kaniko::run(words);
+    }
     let mut args = match parse(words) {
         Ok(args) => args,
         Err(error) => return refused(&error),
@@ -48,6 +52,7 @@ pub fn run() -> ExitCode {
         Command::With(args) => return with::run(args, &report),
         // Behind flags of lbuild's own.
         Command::Docker(args) => return docker::run(docker::after_name(&args.words)),
+        Command::Kaniko(args) => return kaniko::run(kaniko::after_name(&args.words)),
         _ => {}
     }
     // Standard input is read before the runtime handles signals, so that a signal still ends the process.
@@ -55,19 +60,7 @@ pub fn run() -> ExitCode {
         report.failure(&failure);
         return ExitCode::from(failure.code());
     }
-    let done = match runtime::start(&report) {
-        Ok(runtime) => {
-            let interruption = Interruption::new();
-            let work = execute(args, report.clone(), interruption.clone());
-            let done = runtime.block_on(interruption::until_told(work, &report, &interruption));
-            report.end();
-            // Does not wait for compression threads, which end by themselves.
-            runtime.shutdown_background();
-            done
-        }
-        Err(failure) => Err(failure),
-    };
-    match done {
+    match runtime::until_done(&report, |interruption| execute(args, report.clone(), interruption)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             let code = failure.code();
@@ -133,7 +126,7 @@ async fn execute(args: Args, report: Report, interruption: Interruption) -> Resu
         Command::Init(args) => init::run(&args),
         Command::Shim(command) => shim::run(&command),
         // `run` has taken these calls, which have an end of their own.
-        Command::With(_) | Command::Docker(_) => Ok(()),
+        Command::With(_) | Command::Docker(_) | Command::Kaniko(_) => Ok(()),
         Command::Push(args) => push::run(args, DefaultDestination::None, &context).await,
         Command::Build(args) => push::run(args, DefaultDestination::Layout, &context).await,
         Command::Plan(args) => plan::run(args, &context).await,

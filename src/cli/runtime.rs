@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 
+use super::interruption::{self, Interruption};
 use super::output::exit::Failure;
 use super::output::report::Report;
 
@@ -32,6 +33,21 @@ pub fn start(report: &Report) -> Result<Runtime, Failure> {
     // As long as one thread can read files and look up names, tokio waits for it when it cannot start another.
     drop(runtime.spawn_blocking(|| ()));
     Ok(runtime)
+}
+
+/// Runs the work of a command, until it is done or a signal ends it.
+pub fn until_done<W>(report: &Report, work: impl FnOnce(Interruption) -> W) -> Result<(), Failure>
+where
+    W: Future<Output = Result<(), Failure>>,
+{
+    let runtime = start(report)?;
+    let interruption = Interruption::new();
+    let work = work(interruption.clone());
+    let done = runtime.block_on(interruption::until_told(work, report, &interruption));
+    report.end();
+    // Does not wait for compression threads, which end by themselves.
+    runtime.shutdown_background();
+    done
 }
 
 /// The failure for a panic of tokio or of the standard library on a machine that allows no more threads or open files.

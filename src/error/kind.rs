@@ -19,6 +19,17 @@ impl Error {
         }
     }
 
+    /// Whether a tag cannot be moved to the image, because it is immutable.
+    pub fn is_of_immutable_tag(&self) -> bool {
+        match self {
+            Error::ImmutableTag { .. } => true,
+            Error::Registry { answer, .. } => {
+                matches!(answer.code.as_deref(), Some("TAG_INVALID" | "ImageTagAlreadyExistsException"))
+            }
+            _ => false,
+        }
+    }
+
     /// The area of the failure.
     pub fn kind(&self) -> Kind {
         use Error::*;

@@ -11,6 +11,7 @@
 //! * [Patch the base](rebase) of images
 //! * [With SAM](sam)
 //! * [Instead of Docker in your project](docker): what calls `docker` today, and CDK
+//! * [In the place of kaniko](kaniko), in GitLab, Tekton and Jenkins
 //! * [Python packages](python)
 //! * [Node packages](node)
 //! * [Destinations, tags and logins](destinations)
@@ -50,6 +51,8 @@ macro_rules! links {
 [guarantees]: crate::guide::guarantees
 [invoke]: crate::guide::invoke
 [jenkins]: #recipe-for-jenkins-on-kubernetes
+[kaniko]: crate::guide::kaniko
+[kaniko-image]: #image-of-lbuild-as-kanikos-executor
 [layers]: crate::guide::layers
 [library]: crate::guide::library
 [node]: crate::guide::node
@@ -79,6 +82,11 @@ pub mod contents {}
 #[doc = links!()]
 #[doc = include_str!("docker.md")]
 pub mod docker {}
+
+#[doc = links!()]
+#[doc = include_str!("kaniko.md")]
+#[doc = file!("Image of lbuild as kaniko's executor", "dockerfile", "examples/ci/kaniko/Dockerfile")]
+pub mod kaniko {}
 
 #[doc = links!()]
 #[doc = include_str!("dockerfile.md")]

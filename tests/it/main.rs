@@ -33,6 +33,7 @@ mod inline_cache;
 mod instead_of_docker;
 mod interruptions;
 mod invoke;
+mod kaniko;
 mod kills;
 mod layer;
 mod layering;

@@ -1,5 +1,6 @@
 //! The arguments as typed. Doc comments of fields are help texts.
 
+pub mod accepted;
 pub mod base;
 pub mod cache;
 #[cfg(feature = "aws")]
@@ -9,6 +10,7 @@ pub mod check;
 pub mod dockerfile;
 #[cfg(feature = "aws")]
 pub mod ecr;
+pub mod fault;
 #[cfg(feature = "aws")]
 pub mod function;
 pub mod image;
@@ -21,6 +23,7 @@ pub mod output;
 pub mod push;
 pub mod registry;
 pub mod sam;
+pub mod switches;
 pub mod with;
 
 use clap::{Parser, Subcommand};
@@ -104,7 +107,10 @@ pub enum Command {
     Shim(with::Shim),
     /// Do what docker would: build, tag, push, inspect, images, load, save, login and more
     #[command(disable_help_flag = true, disable_version_flag = true)]
-    Docker(with::Docker),
+    Docker(with::ToolWords),
+    /// Do what kaniko's executor does, with its flags
+    #[command(disable_help_flag = true, disable_version_flag = true)]
+    Kaniko(with::ToolWords),
     /// Publish the images of an AWS CDK app, without a container engine
     #[cfg(feature = "aws")]
     #[command(subcommand)]
@@ -177,7 +183,8 @@ impl Command {
             | Command::Cache(_)
             | Command::With(_)
             | Command::Shim(_)
-            | Command::Docker(_) => None,
+            | Command::Docker(_)
+            | Command::Kaniko(_) => None,
         }
     }
 }

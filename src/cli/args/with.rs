@@ -33,9 +33,9 @@ pub enum Shim {
     },
 }
 
-/// Arguments that lbuild reads as `docker` does.
+/// Arguments that lbuild reads as another tool does.
 #[derive(ClapArgs)]
-pub struct Docker {
+pub struct ToolWords {
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
     pub words: Vec<OsString>,
 }

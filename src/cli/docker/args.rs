@@ -4,10 +4,10 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::builder::BoolishValueParser;
-use clap::{ArgAction, Args, Command, CommandFactory, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use super::build::args::Build;
+use crate::cli::args::switches::with_values;
 
 /// `docker`, without a daemon
 #[derive(Parser)]
@@ -367,25 +367,9 @@ impl Docker {
 
     /// The parsed arguments.
     pub fn parsed(words: Vec<OsString>) -> Result<Docker, clap::Error> {
-        let matches = with_switches(Docker::command()).try_get_matches_from(words)?;
+        let matches = with_values(Docker::command()).try_get_matches_from(words)?;
         <Docker as clap::FromArgMatches>::from_arg_matches(&matches)
     }
-}
-
-/// The command, with switches that may have a value.
-fn with_switches(command: Command) -> Command {
-    let names: Vec<String> = command.get_subcommands().map(|verb| verb.get_name().to_owned()).collect();
-    let command = command.args_override_self(true).mut_args(|argument| match argument.get_action() {
-        ArgAction::SetTrue => argument
-            .action(ArgAction::Set)
-            .num_args(0..=1)
-            .require_equals(true)
-            .default_value("false")
-            .default_missing_value("true")
-            .value_parser(BoolishValueParser::new()),
-        _ => argument,
-    });
-    names.into_iter().fold(command, |command, name| command.mut_subcommand(name, with_switches))
 }
 
 #[cfg(test)]
@@ -402,7 +386,7 @@ mod tests {
 
     #[test]
     fn the_arguments_are_consistent() {
-        with_switches(Docker::command()).debug_assert();
+        with_values(Docker::command()).debug_assert();
     }
 
     #[test]

@@ -7,6 +7,7 @@ use lbuild::{DockerConfig, DockerConfigIn, Engine, Password};
 use super::args::{Login, Logout};
 use crate::cli::context::{Context, Logins};
 use crate::cli::engine::endpoints;
+use crate::cli::logins;
 use crate::cli::output::exit::Failure;
 use crate::cli::output::report::print;
 
@@ -77,8 +78,5 @@ fn config(context: &Context) -> Result<DockerConfigIn, Failure> {
 fn registry(server: Option<&str>) -> String {
     let server = server.unwrap_or(DEFAULT);
     let name = server.strip_prefix("https://").or_else(|| server.strip_prefix("http://")).unwrap_or(server);
-    match name.split('/').next().unwrap_or(name) {
-        "index.docker.io" | "registry-1.docker.io" => DEFAULT.to_owned(),
-        host => host.to_owned(),
-    }
+    logins::registry_of(name.split('/').next().unwrap_or(name)).to_owned()
 }

@@ -26,8 +26,10 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use self::args::{BuilderVerb, Buildx, ContextVerb, Docker, ImageVerb, Verb};
+#[cfg(feature = "check")]
+use super::commands::push::tool;
 use super::context::{Context, Logins};
-use super::interruption::{self, Interruption};
+use super::interruption::Interruption;
 use super::output::digests;
 use super::output::exit::Failure;
 use super::output::report::{self, Report, Style};
@@ -66,7 +68,7 @@ pub fn run(words: Vec<OsString>) -> ExitCode {
         Ok(args) => args,
         Err(error) => {
             return match refused::of_arguments(&error) {
-                Some(failure) => ended(&quiet, &failure),
+                Some(failure) => ended(&quiet, failure),
                 None => {
                     let _ = error.print();
                     ExitCode::SUCCESS
@@ -75,33 +77,19 @@ pub fn run(words: Vec<OsString>) -> ExitCode {
         }
     };
     let report = Report::new(if args.is_quiet() { Style::Quiet } else { Style::Usual });
-    let done = runtime::start(&report).and_then(|runtime| {
-        let interruption = Interruption::new();
-        let work = execute(args, report.clone(), interruption.clone());
-        let done = runtime.block_on(interruption::until_told(work, &report, &interruption));
-        report.end();
-        runtime.shutdown_background();
-        done
-    });
-    match done {
+    match runtime::until_done(&report, |interruption| execute(args, report.clone(), interruption)) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => ended(&report, &failure),
+        Err(failure) => ended(&report, failure),
     }
 }
 
 /// Reports a failure. Docker's command has few exit codes: 125 for what it does not know, 1 for the rest.
-fn ended(report: &Report, failure: &Failure) -> ExitCode {
+fn ended(report: &Report, failure: Failure) -> ExitCode {
     #[cfg(feature = "check")]
-    if let Failure::Findings { .. } = failure {
-        // A tool that calls `docker` has no flags for it.
-        let hint =
-            "`lbuild rules RULE` explains a rule; LBUILD_ALLOW=RULE[,RULE] ignores it, LBUILD_NO_CHECK=1 all";
-        report.failure_last(&Failure::docker(1, failure.to_string(), hint));
-        return ExitCode::from(1);
-    }
-    report.failure_last(failure);
+    let failure = tool::in_terms_of_variables(failure);
+    report.failure_last(&failure);
     ExitCode::from(match failure {
-        Failure::Docker { code, .. } => *code,
+        Failure::Docker { code, .. } => code,
         Failure::Library(lbuild::Error::Interrupted) => failure.code(),
         _ => 1,
     })

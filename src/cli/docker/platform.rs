@@ -2,7 +2,7 @@
 
 use lbuild::image::Arch;
 
-use crate::cli::lower::platform::of_platform;
+use crate::cli::lower::platform::{of_machine, of_platform};
 use crate::cli::output::exit::Failure;
 use crate::cli::output::report::Report;
 
@@ -15,7 +15,5 @@ pub fn chosen(given: &[String], report: &Report) -> Result<Arch, Failure> {
     if let Some(platform) = variable {
         return of_platform(&platform);
     }
-    let arch: Arch = std::env::consts::ARCH.parse()?;
-    report.note(&format!("no --platform is given: building for this machine's, linux/{arch}"));
-    Ok(arch)
+    of_machine("--platform", report)
 }

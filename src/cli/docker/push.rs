@@ -10,6 +10,8 @@ use super::engine;
 use super::names::{familiar, familiar_repository};
 use crate::cli::commands::push::job::Job;
 use crate::cli::commands::push::results;
+#[cfg(feature = "check")]
+use crate::cli::commands::push::tool;
 use crate::cli::context::Context;
 use crate::cli::destination;
 use crate::cli::lower::Lowered;
@@ -41,7 +43,7 @@ pub async fn run(args: &Push, context: &Context) -> Result<(), Failure> {
         lowered: &lowered,
         to: &to,
         #[cfg(feature = "check")]
-        check: &engine::check_args(true),
+        check: &tool::check_args(true),
         dry_run: false,
     };
     let in_dockers_words = |failure| in_dockers_words(failure, &[name.registry()]);

@@ -2,8 +2,7 @@
 
 use std::ffi::OsString;
 
-use clap::error::{ContextKind, ContextValue, ErrorKind};
-
+use crate::cli::args::fault::Fault;
 use crate::cli::output::exit::Failure;
 
 /// The exit code of `docker` for what it does not know.
@@ -57,35 +56,10 @@ pub fn asked(message: impl Into<String>, hint: &'static str) -> Failure {
 
 /// The failure of arguments that do not parse; `None` for a help text.
 pub fn of_arguments(error: &clap::Error) -> Option<Failure> {
-    let context = |kind| match error.get(kind) {
-        Some(ContextValue::String(text)) => Some(text.as_str()),
-        Some(ContextValue::Strings(texts)) => texts.first().map(String::as_str),
-        _ => None,
+    let fault = Fault::of(error)?;
+    let code = match fault {
+        Fault::Unknown(_) | Fault::Other(_) => UNKNOWN,
+        Fault::Unexpected(_) | Fault::Missing(_) => 1,
     };
-    let hint = "`lbuild docker VERB --help` lists the flags";
-    Some(match error.kind() {
-        ErrorKind::DisplayHelp
-        | ErrorKind::DisplayVersion
-        | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            return None;
-        }
-        ErrorKind::UnknownArgument => {
-            let flag = context(ContextKind::InvalidArg).unwrap_or_default();
-            match flag.starts_with('-') {
-                true => Failure::docker(UNKNOWN, format!("unknown flag: {flag}"), hint),
-                false => Failure::docker(1, format!("unexpected argument: {flag}"), hint),
-            }
-        }
-        // The rest of the message repeats the usage.
-        _ => {
-            let text = error.render().to_string();
-            let first = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-            let missing = error.kind() == ErrorKind::MissingRequiredArgument;
-            let first = match context(ContextKind::InvalidArg).filter(|_| missing) {
-                Some(argument) => format!("{argument} is missing"),
-                None => first,
-            };
-            Failure::docker(if missing { 1 } else { UNKNOWN }, first, hint)
-        }
-    })
+    Some(Failure::docker(code, fault.message(), "`lbuild docker VERB --help` lists the flags"))
 }

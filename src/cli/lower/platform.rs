@@ -5,6 +5,7 @@ use lbuild::image::Arch;
 use super::config_file::ConfigFile;
 use crate::cli::args::image::ImageArgs;
 use crate::cli::output::exit::Failure;
+use crate::cli::output::report::Report;
 
 /// The architecture from the flags, else from lbuild.toml.
 pub fn lower(args: &ImageArgs, config: &ConfigFile) -> Result<Arch, Failure> {
@@ -21,6 +22,13 @@ pub fn given(args: &ImageArgs) -> Result<Option<Arch>, Failure> {
         [] => Ok(args.arch),
         several => of_platform(&several.join(",")).map(Some),
     }
+}
+
+/// The architecture of this machine, for a tool's call without this flag.
+pub fn of_machine(flag: &str, report: &Report) -> Result<Arch, Failure> {
+    let arch: Arch = std::env::consts::ARCH.parse()?;
+    report.note(&format!("no {flag} is given: building for this machine's, linux/{arch}"));
+    Ok(arch)
 }
 
 /// The architecture of a platform, in the forms that `docker build --platform` takes.

@@ -74,9 +74,12 @@ pub enum Failure {
     /// The image of a function of a template, or of several.
     #[error("the image of {names} was not built")]
     Function { names: String, source: Box<Failure> },
-    /// A failure in `docker`'s words, with its exit code.
+    /// A failure in the words of another tool's command, with its exit code.
     #[error("{message}")]
     Docker { code: u8, message: String, hint: Option<String> },
+    /// A failure of kaniko's `executor`, and what it was doing.
+    #[error("error {doing}")]
+    Kaniko { doing: &'static str, source: Box<Failure> },
     /// Threads or signal handlers are not available.
     #[error("cannot start")]
     Start { source: io::Error },
@@ -116,6 +119,7 @@ impl Failure {
             },
             Failure::Function { source, .. } => source.code(),
             Failure::Docker { code, .. } => *code,
+            Failure::Kaniko { .. } => 1,
             Failure::Usage { .. } | Failure::Config { .. } | Failure::Read { .. } => 2,
             Failure::Handler { .. } | Failure::Bootstrap { .. } => 3,
             #[cfg(target_os = "linux")]
@@ -143,7 +147,7 @@ impl Failure {
             Failure::Watch { .. } => Some(
                 "the limit of watched directories may be too low: `sysctl -w fs.inotify.max_user_watches=524288`".into(),
             ),
-            Failure::Function { source, .. } => source.hint(),
+            Failure::Function { source, .. } | Failure::Kaniko { source, .. } => source.hint(),
             Failure::Handler { .. } => Some(
                 "name it as module.function, with the module's path from the function's directory; \
                  an ignore file may keep it out"

@@ -58,7 +58,9 @@ pub fn failure_last(failure: &Failure) {
         lines.lines().for_each(|line| print_line(&shown(line)));
         last.push(shown(first));
     }
-    print_line(&format!("error: {}", last.join(": ")));
+    // kaniko's messages begin as its own.
+    let start = if matches!(failure, Failure::Kaniko { .. }) { "" } else { "error: " };
+    print_line(&format!("{start}{}", last.join(": ")));
 }
 
 /// A message, which may repeat an argument.

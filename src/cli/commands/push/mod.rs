@@ -5,6 +5,8 @@ pub mod job;
 #[cfg(feature = "aws")]
 pub mod repository;
 pub mod results;
+#[cfg(feature = "check")]
+pub mod tool;
 
 use lbuild::image::Format;
 #[cfg(feature = "check")]

@@ -32,14 +32,8 @@ pub fn print(sent: Sent, report: &Report) -> Result<(), Failure> {
 /// directories.
 pub fn write(args: &Push, published: &[Published]) -> Result<(), Failure> {
     let Some(first) = published.first() else { return Ok(()) };
-    let write_file = |path: &Path, text: String| {
-        let parent = path.parent().map_or(Ok(()), std::fs::create_dir_all);
-        parent
-            .and_then(|()| std::fs::write(path, text))
-            .map_err(|source| Failure::Write { path: path.to_owned(), source })
-    };
     if let Some(path) = &args.digest_file {
-        write_file(path, format!("{}\n", first.digest))?;
+        write_file(path, &format!("{}\n", first.digest))?;
     }
     if let Some(path) = &args.metadata_file {
         let names: Vec<_> = published.iter().flat_map(|published| published.names.clone()).collect();
@@ -50,7 +44,15 @@ pub fn write(args: &Push, published: &[Published]) -> Result<(), Failure> {
             "image.name": names.join(","),
             "lbuild.images": published,
         });
-        write_file(path, format!("{metadata:#}\n"))?;
+        write_file(path, &format!("{metadata:#}\n"))?;
     }
     Ok(())
+}
+
+/// Writes a file for other tools, and the directories that it is in.
+pub fn write_file(path: &Path, text: &str) -> Result<(), Failure> {
+    let parent = path.parent().map_or(Ok(()), std::fs::create_dir_all);
+    parent
+        .and_then(|()| std::fs::write(path, text))
+        .map_err(|source| Failure::Write { path: path.to_owned(), source })
 }

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::flags::WithoutMeaning;
+use super::flags::Flags;
+use crate::cli::args::accepted::Accepted;
 
 /// `docker build`.
 #[derive(Args)]
@@ -73,5 +74,5 @@ pub struct Build {
     #[arg(long)]
     pub network: Option<String>,
     #[command(flatten)]
-    pub without_meaning: WithoutMeaning,
+    pub without_meaning: Accepted<Flags>,
 }

@@ -20,6 +20,8 @@ use super::{bundling, engine, platform};
 use crate::cli::args::dockerfile::{CommandArgs, DockerfileArgs, STDIN};
 use crate::cli::args::image::ImageArgs;
 use crate::cli::args::push::{CachingArgs, Push};
+#[cfg(feature = "check")]
+use crate::cli::commands::push::tool;
 use crate::cli::commands::push::{Caller, results, send_input};
 use crate::cli::context::{Context, Logins};
 use crate::cli::lower;
@@ -132,7 +134,7 @@ fn push_args(
             verify_cache: false,
         },
         #[cfg(feature = "check")]
-        check: engine::check_args(pushes),
+        check: tool::check_args(pushes),
         ..Push::default()
     })
 }

@@ -6,6 +6,7 @@ use lbuild::Destination;
 use lbuild::image::{Format, Reference};
 
 use super::args::Build;
+use crate::cli::destination;
 use crate::cli::docker::refused::asked;
 use crate::cli::output::exit::Failure;
 
@@ -59,7 +60,9 @@ pub fn of(args: &Build) -> Result<Outputs, Failure> {
         let added = match output {
             Output::Store => vec![(Destination::Local { names: names.clone() }, Format::Docker)],
             Output::Cache => vec![(Destination::Local { names: Vec::new() }, Format::Docker)],
-            Output::Registry => registries(&names).into_iter().map(|to| (to, Format::Docker)).collect(),
+            Output::Registry => {
+                destination::of_names(&names).into_iter().map(|to| (to, Format::Docker)).collect()
+            }
             Output::Archive(path) => {
                 vec![(Destination::Archive { path, names: names.clone() }, Format::Docker)]
             }
@@ -71,19 +74,6 @@ pub fn of(args: &Build) -> Result<Outputs, Failure> {
         to.extend(added.into_iter().filter(|new| !to.contains(new)).collect::<Vec<_>>());
     }
     Ok(Outputs { to, names, pushes })
-}
-
-/// A destination for each repository of the names.
-fn registries(names: &[Reference]) -> Vec<Destination> {
-    let mut all: Vec<(Reference, Vec<String>)> = Vec::new();
-    for name in names {
-        let tag = name.tag().unwrap_or("latest").to_owned();
-        match all.iter_mut().find(|(other, _)| other.repository_name() == name.repository_name()) {
-            Some((_, tags)) => tags.push(tag),
-            None => all.push((name.clone(), vec![tag])),
-        }
-    }
-    all.into_iter().map(|(repository, tags)| Destination::Registry { repository, tags }).collect()
 }
 
 /// The outputs of one `--output`: <https://docs.docker.com/build/exporters/>. Keys that change nothing here are accepted.
