@@ -21,6 +21,7 @@ pub mod output;
 pub mod push;
 pub mod registry;
 pub mod sam;
+pub mod terraform;
 pub mod with;
 
 use clap::{Parser, Subcommand};
@@ -109,6 +110,8 @@ pub enum Command {
     #[cfg(feature = "aws")]
     #[command(subcommand)]
     Cdk(cdk::Cdk),
+    /// Answer Terraform's external data source: the image of a push, by digest, before it is pushed
+    Terraform(terraform::Terraform),
     /// Put an image's own layers onto a newer base, without building it
     Rebase(base::Rebase),
     /// Look at the bases of images
@@ -177,6 +180,7 @@ impl Command {
             | Command::Cache(_)
             | Command::With(_)
             | Command::Shim(_)
+            | Command::Terraform(_)
             | Command::Docker(_) => None,
         }
     }
