@@ -150,8 +150,7 @@ fn parsed(file: &str) -> BTreeMap<String, String> {
 #[test]
 fn lbuild_is_on_path_and_in_dockers_place() {
     let mut runner = Runner::start();
-    runner.write("bin/lbuild", "");
-    fs::remove_file(runner.user.path("bin/lbuild")).unwrap();
+    fs::create_dir(runner.user.path("bin")).unwrap();
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_lbuild"), runner.user.path("bin/lbuild")).unwrap();
     let outputs = runner.step("setup-lbuild", &[("path", "bin/lbuild"), ("docker", "true")]).ok();
     assert_eq!(outputs["version"], env!("CARGO_PKG_VERSION"));
@@ -257,7 +256,7 @@ ARG A
 ARG B
 COPY --from=lib file /lib-file
 RUN --mount=type=secret,id=value --mount=type=secret,id=file --mount=type=secret,id=env \\
-  cat /run/secrets/value /run/secrets/file /run/secrets/env | sha256sum >/sum
+  test \"$(cat /run/secrets/value /run/secrets/file /run/secrets/env)\" = 'of=a value,of a file=1,of the environment' >/sum
 ENV A=$A B=$B
 FROM function AS other
 ENV OTHER=1
@@ -269,12 +268,12 @@ fn a_dockerfile_is_built_with_all_inputs() {
     busybox::write(&runner.user.path("busybox"));
     runner.write("context/Dockerfile.function", DOCKERFILE);
     runner.write("lib/file", "of lib");
-    runner.write("secret-file", "of a file=1");
+    runner.write("secret-file", "of a file=1,");
     runner.user.set("OF_ENV", "of the environment");
     runner.user.set("LBUILD_NO_CHECK", "1");
     let tag = runner.name("hello:v1");
     let contexts =
-        format!("localhost/busybox=oci-layout://{}:{}\nlib=lib", runner.user.text("busybox"), busybox::TAG);
+        format!("localhost/busybox=oci:{}:{}\nlib=lib", runner.user.text("busybox"), busybox::TAG);
     let platform = format!("linux/{}", debian::ARCHITECTURE);
     let inputs = [
         ("context", "context"),
@@ -292,7 +291,7 @@ fn a_dockerfile_is_built_with_all_inputs() {
         ("cache-to", "type=inline"),
         ("no-cache", "true"),
         ("pull", "true"),
-        ("secrets", "value=of=a value\n"),
+        ("secrets", "value=of=a value,\n"),
         ("secret-files", "file=secret-file"),
         ("secret-envs", "env=OF_ENV"),
         ("provenance", "mode=max"),

@@ -176,14 +176,14 @@ fn terraform_pushes_what_the_module_announced() {
     let module = Module::new(&json!({
         "lbuild": env!("CARGO_BIN_EXE_lbuild"), "source_path": code.path(), "platform": "linux/arm64",
         "handler": "app.handler", "ecr_address": registry.host(), "ecr_repo": "hello", "image_tag": "v1",
-        "options": { "base": [tiny_base()], "label": ["a=1", "b=$x \"two\" words"], "slim": [] },
+        "options": { "base": [tiny_base()], "label": ["a=1", "b=$x \"two\" words"], "pull": [] },
         "build_args": {},
     }));
     let (result, outputs) = module.apply();
     assert_eq!((&outputs["image_uri"], &outputs["image_id"]), (&result["image_uri"], &result["digest"]));
     assert_eq!(json!(registry.manifest("hello", "v1").0), result["digest"]);
     let query = &outputs["query"];
-    assert_eq!((&query["slim"], &query["base"]), (&json!("true"), &json!(tiny_base())));
+    assert_eq!((&query["pull"], &query["base"]), (&json!("true"), &json!(tiny_base())));
 
     let mark = registry.mark();
     assert_eq!(module.apply().0, result);

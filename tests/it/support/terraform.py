@@ -68,7 +68,7 @@ def applied(module, work, outputs):
 
 def main(verb, module, work=None):
     if verb == "form":
-        done = TerraformCommand(module).fmt(check=True)
+        done = TerraformCommand(module).fmt(check_input=True)
         result = {"formatted": done.retcode == 0, "arguments": sorted(arguments(module))}
     elif verb == "query":
         result = applied(module, work, outputs=False)["query"]
