@@ -272,8 +272,7 @@ fn a_dockerfile_is_built_with_all_inputs() {
     runner.user.set("OF_ENV", "of the environment");
     runner.user.set("LBUILD_NO_CHECK", "1");
     let tag = runner.name("hello:v1");
-    let contexts =
-        format!("localhost/busybox=oci:{}:{}\nlib=lib", runner.user.text("busybox"), busybox::TAG);
+    let contexts = format!("localhost/busybox=oci:{}:{}\nlib=lib", runner.user.text("busybox"), busybox::TAG);
     let platform = format!("linux/{}", debian::ARCHITECTURE);
     let inputs = [
         ("context", "context"),
