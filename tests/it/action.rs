@@ -372,7 +372,7 @@ fn the_actions_are_valid() {
     assert_validated("action", &text("setup-lbuild", "action.yml"), &changes);
     let changes = [
         ("inputs.tags", "inputs.tag", "there is no input tag"),
-        ("- id: push", "- id: send", "there is no step push"),
+        ("- id: push\n      shell", "- id: send\n      shell", "there is no step push"),
     ];
     assert_validated("action", &text("push", "action.yml"), &changes);
 }

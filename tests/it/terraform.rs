@@ -107,6 +107,8 @@ fn a_dockerfile_is_built_with_its_arguments() {
 fn a_fault_is_on_standard_error_and_ends_the_plan() {
     let (lbuild, to) = (Lbuild::new(), "registry.invalid/hello:v1");
     let query = with(query(&hello(), to), &json!({ "no-cache": "true" }));
+    let key = "AWS_KEY=AKIAQ3EGRIXW5Z7TNZ4K\n";
+    let deps = function(&[("python/.env", key)]);
     for (more, code, expected) in [
         (json!({ "plattform": "linux/arm64" }), 2, "the query has the unknown key `plattform`"),
         (json!({ "metadata-file": "/tmp/x" }), 2, "`metadata-file` has no place in the query"),
@@ -115,8 +117,8 @@ fn a_fault_is_on_standard_error_and_ends_the_plan() {
         (json!({ "to": "oci:out:v1" }), 2, "is not in a registry"),
         (json!({ "to": "r.invalid/a:1\nr.invalid/b:1" }), 2, "the query has 2 destinations"),
         (json!({ "path": "missing" }), 3, "missing"),
-        // Lambda would refuse the image
-        (json!({ "base": "scratch", "handler": "other.handler" }), 8, "found"),
+        // the check of a push
+        (json!({ "deps": deps.path() }), 8, "`lbuild check` found 1 error"),
     ] {
         let error = lbuild.run_with(&with(query.clone(), &more).to_string(), &["terraform"]).failed(code);
         assert!(error.contains(expected) && error.contains("error: "), "{more}: {error}");
