@@ -1,6 +1,8 @@
 //! The arguments of `terraform`.
 
-use clap::Args as ClapArgs;
+use clap::{Args as ClapArgs, Parser};
+
+use super::push::Push;
 
 /// The protocol, for `--help`.
 const PROTOCOL: &str = "\
@@ -21,4 +23,12 @@ pub struct Terraform {
     /// The query that was read from standard input.
     #[arg(skip)]
     pub query: String,
+}
+
+/// The push that a query describes.
+#[derive(Parser)]
+#[command(name = "lbuild push", no_binary_name = true)]
+pub struct Query {
+    #[command(flatten)]
+    pub push: Push,
 }

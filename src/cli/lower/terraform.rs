@@ -2,10 +2,11 @@
 //! description, so that each is written once.
 
 use clap::error::ErrorKind;
-use clap::{Arg, ArgAction, Args, Command, FromArgMatches};
+use clap::{Arg, ArgAction, Command, CommandFactory, FromArgMatches};
 use serde_json::{Map, Value};
 
 use crate::cli::args::push::Push;
+use crate::cli::args::terraform::Query;
 use crate::cli::output::exit::Failure;
 
 /// Flags that write something, or read standard input, with what to do instead.
@@ -21,7 +22,7 @@ const OF_ALL_COMMANDS: [&str; 3] = ["quiet", "json", "jobs"];
 
 /// The arguments of the push that the query describes.
 pub fn push(query: &str) -> Result<Push, Failure> {
-    let command = Push::augment_args(Command::new("lbuild push").no_binary_name(true));
+    let command = Query::command();
     let (mut flags, mut path) = (Vec::new(), Vec::new());
     for (key, value) in fields(query)? {
         let argument = argument(&command, &key)?;
@@ -35,8 +36,8 @@ pub fn push(query: &str) -> Result<Push, Failure> {
         }
     }
     flags.append(&mut path);
-    let parsed = command.try_get_matches_from(flags).and_then(|found| Push::from_arg_matches(&found));
-    let push = parsed.map_err(|error| refused(&error))?;
+    let parsed = command.try_get_matches_from(flags).and_then(|found| Query::from_arg_matches(&found));
+    let Query { push } = parsed.map_err(|error| refused(&error))?;
     match push.image.dockerfile.is_stdin() {
         true => Err(Failure::usage(
             "`dockerfile` is `-`, but standard input has the query",
@@ -149,7 +150,7 @@ mod tests {
 
     #[test]
     fn every_flag_of_a_push_is_a_key_or_refused() {
-        let command = Push::augment_args(Command::new("push"));
+        let command = Query::command();
         let refused: Vec<&str> = REFUSED.iter().flat_map(|(names, _)| *names).copied().collect();
         let known: Vec<&str> = command.get_arguments().filter_map(Arg::get_long).collect();
         for name in &known {
