@@ -9,7 +9,7 @@ use super::args::dockerfile::STDIN;
 use super::args::ecr::Verb;
 use super::output::exit::Failure;
 
-/// Reads standard input for the commands that need it: a password, a Dockerfile, or a request to the credential helper.
+/// Reads standard input for the commands that need it: a password, a Dockerfile, a query, or a request to the credential helper.
 pub fn read(command: &mut Command) -> Result<(), Failure> {
     let read_all = |what: &str| {
         let mut text = String::new();
@@ -55,6 +55,9 @@ pub fn read(command: &mut Command) -> Result<(), Failure> {
             helper.input = read_all("standard input")?;
         }
         return Ok(());
+    }
+    if let Command::Terraform(args) = command {
+        args.query = read_all("the query from standard input")?;
     }
     if let Some(registry) = command.registry().filter(|registry| registry.password_stdin) {
         let text = read_all("the password from standard input")?;

@@ -20,7 +20,9 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use self::args::{Args, Command};
-use self::commands::{base, cache, diff, init, inspect, layer, plan, push, rebase, sam, shim, with};
+use self::commands::{
+    base, cache, diff, init, inspect, layer, plan, push, rebase, sam, shim, terraform, with,
+};
 #[cfg(feature = "aws")]
 use self::commands::{cdk, deploy, doctor, login, repo, status};
 #[cfg(feature = "check")]
@@ -158,6 +160,7 @@ async fn execute(args: Args, report: Report, interruption: Interruption) -> Resu
         Command::Sam(command) => sam::run(command, &mut context).await,
         #[cfg(feature = "aws")]
         Command::Cdk(command) => cdk::run(command, &context).await,
+        Command::Terraform(args) => terraform::run(&args, &context).await,
         Command::Cache(command) => cache::run(&command, &context),
     }
 }

@@ -18,7 +18,8 @@
 //! * [Caches and speed](caches)
 //! * [Check, diff and inspect](check)
 //! * [ECR and AWS credentials](ecr), with IAM policies
-//! * [CI recipes](ci)
+//! * [CI recipes](ci), and actions for GitHub
+//! * [Other tools](recipes): Terraform, Pulumi and more
 //! * [lbuild.toml](config)
 //! * [Exit codes and JSON](output)
 //! * [Guarantees](guarantees): reproducible images, the order of a push, bounded memory
@@ -29,6 +30,8 @@
 macro_rules! links {
     () => {
         "\
+[action-push]: #action-to-build-and-push
+[action-setup]: #action-to-set-up-lbuild
 [apparmor]: #apparmor-profile
 [caches]: crate::guide::caches
 [check]: crate::guide::check
@@ -45,6 +48,7 @@ macro_rules! links {
 [diff-schema]: #schema-of-lbuild-diff---json
 [ecr]: crate::guide::ecr
 [environments]: crate::guide::environments
+[external]: https://github.com/hashicorp/terraform-provider-external/blob/main/docs/data-sources/external.md
 [first-image]: crate::guide::first_image
 [github-actions]: #recipe-for-github-actions
 [gitlab-ci]: #recipe-for-gitlab-ci
@@ -59,7 +63,9 @@ macro_rules! links {
 [output]: crate::guide::output
 [python]: crate::guide::python
 [rebase]: crate::guide::rebase
+[recipes]: crate::guide::recipes
 [sam]: crate::guide::sam
+[terraform]: #module-for-terraform
 "
     };
 }
@@ -131,6 +137,8 @@ pub mod ecr {}
 #[doc = file!("Recipe for GitLab CI", "yaml", "examples/ci/gitlab-ci.yml")]
 #[doc = file!("Recipe for AWS CodeBuild", "yaml", "examples/ci/buildspec.yml")]
 #[doc = file!("Recipe for Jenkins on Kubernetes", "groovy", "examples/ci/Jenkinsfile")]
+#[doc = file!("Action to set up lbuild", "yaml", "examples/ci/action/setup-lbuild/action.yml")]
+#[doc = file!("Action to build and push", "yaml", "examples/ci/action/push/action.yml")]
 pub mod ci {}
 
 #[doc = links!()]
@@ -156,6 +164,11 @@ pub mod rebase {}
 #[doc = links!()]
 #[doc = include_str!("sam.md")]
 pub mod sam {}
+
+#[doc = links!()]
+#[doc = include_str!("recipes.md")]
+#[doc = file!("Module for Terraform", "hcl", "examples/terraform/main.tf")]
+pub mod recipes {}
 
 #[doc = links!()]
 #[doc = include_str!("output.md")]

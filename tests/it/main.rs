@@ -1,5 +1,6 @@
 //! One binary for all integration tests, a file per behaviour. `tests/run` installs their prerequisites.
 
+mod action;
 mod archives;
 mod aws;
 mod aws_commands;
@@ -57,6 +58,7 @@ mod shown;
 mod stages;
 mod support;
 mod targets;
+mod terraform;
 mod test_support;
 mod test_support_packages;
 mod threads;

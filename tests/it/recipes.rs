@@ -41,7 +41,7 @@ fn faults(kind: &str, texts: &[String]) -> Vec<Vec<String>> {
 }
 
 /// Asserts that `text` is valid, and that each change (from, to, expected message) makes it invalid.
-fn assert_validated(kind: &str, text: &str, changes: &[(&str, &str, &str)]) {
+pub fn assert_validated(kind: &str, text: &str, changes: &[(&str, &str, &str)]) {
     let changed = changes.iter().map(|(from, to, _)| {
         assert!(text.contains(from), "{kind}: nothing to change: {from}");
         text.replacen(from, to, 1)
@@ -218,11 +218,19 @@ fn page(name: &str) -> String {
 fn the_guide_links_every_recipe() {
     let mut files: Vec<PathBuf> =
         root().join("examples/ci").read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
+    // tests/it/action.rs has the actions
+    files.retain(|path| path.is_file());
     files.sort();
     assert!(page("environments.md").contains("]: ../../examples/ci/apparmor-lbuild\n"));
     assert_eq!(files.len(), RECIPES.len() + 1, "a recipe without a validation: {files:?}");
     for (_, file) in RECIPES {
         assert!(page("ci.md").contains(&format!("]: ../../examples/ci/{file}\n")), "{file}");
+    }
+    for name in ["setup-lbuild", "push"] {
+        assert!(
+            page("ci.md").contains(&format!("]: ../../examples/ci/action/{name}/action.yml\n")),
+            "{name}"
+        );
     }
 }
 

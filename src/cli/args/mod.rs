@@ -24,6 +24,7 @@ pub mod push;
 pub mod registry;
 pub mod sam;
 pub mod switches;
+pub mod terraform;
 pub mod with;
 
 use clap::{Parser, Subcommand};
@@ -115,6 +116,8 @@ pub enum Command {
     #[cfg(feature = "aws")]
     #[command(subcommand)]
     Cdk(cdk::Cdk),
+    /// Answer Terraform's external data source: the image of a push, by digest, before it is pushed
+    Terraform(terraform::Terraform),
     /// Put an image's own layers onto a newer base, without building it
     Rebase(base::Rebase),
     /// Look at the bases of images
@@ -183,6 +186,7 @@ impl Command {
             | Command::Cache(_)
             | Command::With(_)
             | Command::Shim(_)
+            | Command::Terraform(_)
             | Command::Docker(_)
             | Command::Kaniko(_) => None,
         }

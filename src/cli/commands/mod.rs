@@ -31,4 +31,5 @@ pub mod sam;
 pub mod shim;
 #[cfg(feature = "aws")]
 pub mod status;
+pub mod terraform;
 pub mod with;

@@ -17,6 +17,7 @@ pub mod python;
 mod runtime_client;
 pub mod sam;
 pub mod steps;
+pub mod terraform;
 #[cfg(any(feature = "aws", target_os = "linux"))]
 pub mod variables;
 

@@ -1,6 +1,6 @@
 """Validates a CI recipe or an IAM policy: its syntax, its references, and the shell scripts in it.
 
-usage: check_recipe.py github|gitlab|codebuild|jenkins|policy POD_SCHEMA BUILDSPEC_SCHEMA FILE…
+usage: check_recipe.py github|action|gitlab|codebuild|jenkins|policy POD_SCHEMA BUILDSPEC_SCHEMA FILE…
 Prints a JSON array with an array of faults for each file.
 """
 
@@ -63,6 +63,27 @@ def github(file, text):
         for step, output in re.findall(r"\bsteps\.([\w-]+)\.outputs\.([\w-]+)", json.dumps(job.get("outputs", {}))):
             if f'"{output}=' not in written:
                 yield f"no script of {name} writes the output {output}"
+
+
+def action(file, text):
+    """A composite action: GitHub's schema, and the inputs and steps of its expressions."""
+    faults = schema(file, "--builtin-schema", "vendor.github-actions")
+    yield from faults
+    if faults:
+        return
+    document = yaml(text)
+    steps = document["runs"]["steps"]
+    yield from shell(step["run"] for step in steps if "run" in step)
+    expressions = re.findall(r"\$\{\{(.*?)\}\}", json.dumps([steps, document.get("outputs", {})]))
+    expressions += [step["if"] for step in steps if "if" in step]
+    named = {name for text in expressions for name in re.findall(r"\binputs\.([\w-]+)", text)}
+    yield from (f"there is no input {name}" for name in sorted(named - document["inputs"].keys()))
+    yield from (f"nothing takes the input {name}" for name in sorted(document["inputs"].keys() - named))
+    ids = {step["id"] for step in steps if "id" in step}
+    used = {name for text in expressions for name in re.findall(r"\bsteps\.([\w-]+)\.outputs", text)}
+    yield from (f"there is no step {name}" for name in sorted(used - ids))
+    # An expression in a script would let an input be read as a command.
+    yield from (f"an expression in the script {step['run']}" for step in steps if "${{" in step.get("run", ""))
 
 
 def merged(below, above):

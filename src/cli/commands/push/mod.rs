@@ -111,20 +111,30 @@ impl Job<'_> {
     }
 
     /// Sends an image that was prepared for these destinations, if the check passes.
-    #[cfg_attr(not(feature = "check"), expect(unused_mut, reason = "only the check changes it"))]
     pub async fn send_prepared(
         &self,
         mut prepared: Prepared,
         missing: Option<Failure>,
         report: &Report,
     ) -> Result<Sent, Failure> {
+        self.judge(&mut prepared, missing, report).await?;
+        Ok(prepared.send_each().await?)
+    }
+
+    /// Checks a prepared image, unless the arguments forbid it. `missing` is as in [`Job::send`].
+    #[cfg_attr(not(feature = "check"), expect(unused_variables, reason = "only the check looks at it"))]
+    pub async fn judge(
+        &self,
+        prepared: &mut Prepared,
+        missing: Option<Failure>,
+        report: &Report,
+    ) -> Result<(), Failure> {
         #[cfg(feature = "check")]
-        let is_judged =
-            !self.check.no_check && CheckBeforePush::new(self, report)?.run(&mut prepared).await?;
+        let is_judged = !self.check.no_check && CheckBeforePush::new(self, report)?.run(prepared).await?;
         #[cfg(not(feature = "check"))]
         let is_judged = false;
         missing.into_iter().filter(|_| !is_judged).for_each(|missing| handler::warn(&missing, report));
-        Ok(prepared.send_each().await?)
+        Ok(())
     }
 }
 
