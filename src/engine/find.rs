@@ -123,8 +123,9 @@ impl ImageStore {
             ImageStore::Local(image) => {
                 let mut layers = image.image().layers().iter();
                 let found = layers.find(|layer| layer.blob.digest == digest).map(|layer| layer.blob.clone());
-                // Its manifest names no others.
-                found.unwrap_or_else(|| unreachable!("a layer of the image"))
+                // Its manifest names no others; one that it did not have could not be read.
+                let location = Location::File(format!("layer {digest}").into());
+                found.unwrap_or(Blob { digest, size, location })
             }
             ImageStore::Layout(layout) => layout.blob(digest, size),
             ImageStore::Registry(repository) => {

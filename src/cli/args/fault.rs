@@ -2,7 +2,7 @@
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-/// What is wrong with the arguments.
+/// The fault of the arguments.
 pub enum Fault {
     Unknown(String),
     Unexpected(String),

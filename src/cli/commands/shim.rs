@@ -35,7 +35,7 @@ pub fn links(dir: &Path) -> Result<Vec<PathBuf>, Failure> {
     Ok(links.into())
 }
 
-/// What is in the place of a link.
+/// The file at the path of a link.
 enum Found {
     Nothing,
     Own,

@@ -26,7 +26,7 @@ pub async fn run(args: &Terraform, context: &Context) -> Result<(), Failure> {
     let builder = engine::builder(&push.registry, &input.config().insecure.0, context, &[])?;
     let builder = engine::commands(builder, &image.dockerfile.commands)?;
     let mut builder = engine::caching(builder, &push.caching, input.config())?;
-    // The repository may not exist yet, so it is no more than a source of layers.
+    // The repository may not exist yet, so it is only a source of layers.
     for tag in tags {
         builder = builder.cache_from(repository.with_tag(tag)?);
     }

@@ -1,4 +1,4 @@
-//! What lbuild says of itself in the place of Docker's engine and of Buildx, in the lines that tools read.
+//! The answers of `docker version`, `docker info` and `docker buildx`, in the lines that tools read.
 
 use serde_json::{Value, json};
 

@@ -11,6 +11,8 @@ use std::fs;
 fn sam_builds_the_image_that_lbuild_packages() {
     let project = SamUser::start(ARCHITECTURE);
     let (user, registry) = (&project.user, &project.registry);
+    let code = "def lambda_handler(event, context):\n    return event\n";
+    fs::write(user.path("app.py"), code).unwrap();
     let sam = part("sam").join("bin/sam").display().to_string();
     let done = user.ok(&["with", "--", &sam, "build", "--use-buildkit", "--parameter-overrides", "Tag=v7"]);
     assert!(done.stderr.contains("Build Succeeded") || done.stdout.contains("Build Succeeded"), "{done:?}");
@@ -26,6 +28,8 @@ fn sam_builds_the_image_that_lbuild_packages() {
     let digest = inspected["Digest"].as_str().unwrap();
     let last = pushed.stdout.lines().last().unwrap();
     assert!(last.starts_with(&format!("by-docker: digest: {digest} size: ")), "{last}");
+    let answer = user.ok(&["invoke", &local, "--arch", ARCHITECTURE, "-d", r#"{"name": "x"}"#]).stdout;
+    assert_eq!(answer.trim(), r#"{"name": "x"}"#);
 
     for template in ["template.yaml", ".aws-sam/build/template.yaml"] {
         let out = user.text("packaged.yaml");

@@ -1,4 +1,4 @@
-//! What became of an image.
+//! The result for one image.
 
 use lbuild::image::{Digest, Reference};
 

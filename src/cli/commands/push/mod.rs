@@ -46,7 +46,7 @@ pub async fn send(args: &Push, default: DefaultDestination, context: &Context) -
     send_input(args, input, &to, builder, Caller::User, context).await
 }
 
-/// Who asks for a build.
+/// The caller of a build.
 #[derive(Clone, Copy)]
 pub enum Caller<'c> {
     User,

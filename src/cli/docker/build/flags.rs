@@ -2,10 +2,10 @@
 
 use crate::cli::args::accepted::{Table, Value};
 
-/// What a flag is about.
+/// The subject of a flag.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum About {
-    /// What lbuild does anyway, and how the output looks.
+    /// A default of lbuild, or the form of the output.
     Nothing,
     /// Something that only a daemon has: nothing is lost.
     Daemon,

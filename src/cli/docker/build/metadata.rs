@@ -1,4 +1,4 @@
-//! What a build tells of its image: the id, and BuildKit's metadata.
+//! The results of a build: the image's id, and BuildKit's metadata.
 
 use std::fs;
 use std::path::Path;
