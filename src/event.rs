@@ -39,6 +39,19 @@ pub enum Event {
         /// Whether it was found in the cache or in an earlier image.
         cached: bool,
     },
+    /// A layer of a finished image has the same files in other bytes, because Lambda refuses it as it is.
+    LayerMended {
+        /// The layer's number, from 0 for the lowest.
+        layer: usize,
+        /// The digest that it had.
+        was: Digest,
+        /// Its digest.
+        digest: Digest,
+        /// Its size in bytes.
+        size: u64,
+        /// The directories whose entry was missing, late or repeated; if there are none, the layer was not gzip.
+        directories: Vec<String>,
+    },
     /// Files that a function never reads were left out of a layer.
     Slimmed {
         /// The layer's name.

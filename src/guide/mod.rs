@@ -17,6 +17,7 @@
 //! * [Destinations, tags and logins](destinations)
 //! * [Caches and speed](caches)
 //! * [Check, diff and inspect](check)
+//! * [Images of other tools](finished), mended
 //! * [ECR and AWS credentials](ecr), with IAM policies
 //! * [CI recipes](ci), and actions for GitHub
 //! * [Other tools](recipes): Terraform, Pulumi and more
@@ -49,6 +50,7 @@ macro_rules! links {
 [ecr]: crate::guide::ecr
 [environments]: crate::guide::environments
 [external]: https://github.com/hashicorp/terraform-provider-external/blob/main/docs/data-sources/external.md
+[finished]: crate::guide::finished
 [first-image]: crate::guide::first_image
 [github-actions]: #recipe-for-github-actions
 [gitlab-ci]: #recipe-for-gitlab-ci
@@ -126,6 +128,10 @@ pub mod caches {}
 #[doc = links!()]
 #[doc = include_str!("check.md")]
 pub mod check {}
+
+#[doc = links!()]
+#[doc = include_str!("finished.md")]
+pub mod finished {}
 
 #[doc = links!()]
 #[doc = include_str!("ecr.md")]

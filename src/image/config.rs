@@ -3,6 +3,8 @@
 //! Field names are those of the [OCI image config](https://github.com/opencontainers/image-spec/blob/main/config.md)
 //! and of Docker's config, which has more fields.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, SecondsFormat};
 use serde_json::{Map, Value, json};
 
@@ -11,9 +13,20 @@ use super::layer::{Layer, LayerKey};
 use super::platform::Platform;
 use crate::error::{Error, Result};
 
-/// An image's config: a JSON object with typed accessors, written with sorted keys.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Config(Map<String, Value>);
+/// An image's config: a JSON object with typed accessors. One that was changed is written with sorted keys; one that was
+/// only read keeps its bytes, and so its digest, which is the image's id.
+#[derive(Clone, Debug)]
+pub struct Config {
+    json: Map<String, Value>,
+    /// The bytes that it was read from, until it is changed.
+    read: Option<Arc<[u8]>>,
+}
+
+impl PartialEq for Config {
+    fn eq(&self, other: &Config) -> bool {
+        self.json == other.json
+    }
+}
 
 /// One entry of a config's history.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +45,7 @@ pub struct History {
 
 impl Config {
     pub(super) fn of_json(config: Map<String, Value>) -> Config {
-        Config(config)
+        Config { json: config, read: None }
     }
 }
 
@@ -62,7 +75,7 @@ impl Config {
             config["variant"] = json!(variant);
         }
         let Value::Object(map) = config else { unreachable!("made as an object") };
-        Config(map)
+        Config::of_json(map)
     }
 
     /// Parses a config's bytes; `name` identifies the image in errors.
@@ -71,36 +84,39 @@ impl Config {
     /// When the bytes are not a JSON object, or a field has another type than in the spec.
     pub fn parse(name: &str, bytes: &[u8]) -> Result<Config> {
         let fail = |source| Error::Config { image: name.to_owned(), source };
-        let map = parse_json(bytes).map_err(fail)?;
+        let json = parse_json(bytes).map_err(fail)?;
         // The typed parser checks the types of all known fields, so that accessors cannot fail.
         serde_json::from_slice::<oci_spec::image::ImageConfiguration>(bytes).map_err(fail)?;
-        Ok(Config(map))
+        Ok(Config { json, read: Some(bytes.into()) })
     }
 
-    /// The bytes to push: compact JSON with the keys of every object sorted.
+    /// The bytes to push: those that it was read from, or else compact JSON with the keys of every object sorted.
     pub fn to_bytes(&self) -> Vec<u8> {
+        if let Some(read) = &self.read {
+            return read.to_vec();
+        }
         let mut bytes = Vec::new();
-        write_sorted(&Value::Object(self.0.clone()), &mut bytes);
+        write_sorted(&Value::Object(self.json.clone()), &mut bytes);
         bytes
     }
 
     /// The image's platform.
     pub fn platform(&self) -> Platform {
         Platform {
-            os: text(self.0.get("os")).unwrap_or_default().to_owned(),
-            architecture: text(self.0.get("architecture")).unwrap_or_default().to_owned(),
-            variant: text(self.0.get("variant")).filter(|v| !v.is_empty()).map(str::to_owned),
+            os: text(self.json.get("os")).unwrap_or_default().to_owned(),
+            architecture: text(self.json.get("architecture")).unwrap_or_default().to_owned(),
+            variant: text(self.json.get("variant")).filter(|v| !v.is_empty()).map(str::to_owned),
         }
     }
 
     /// The image's creation time (RFC 3339).
     pub fn created(&self) -> Option<&str> {
-        text(self.0.get("created"))
+        text(self.json.get("created"))
     }
 
     /// The digests of the uncompressed layers, lowest first.
     pub fn diff_ids(&self) -> Vec<&str> {
-        strings(self.0.get("rootfs").and_then(|rootfs| rootfs.get("diff_ids")))
+        strings(self.json.get("rootfs").and_then(|rootfs| rootfs.get("diff_ids")))
     }
 
     /// The environment variables, in their order.
@@ -149,23 +165,23 @@ impl Config {
 
     /// The history entries, lowest layer first.
     pub fn history(&self) -> Vec<History> {
-        let entries = self.0.get("history").and_then(Value::as_array).into_iter().flatten();
+        let entries = self.json.get("history").and_then(Value::as_array).into_iter().flatten();
         entries.map(History::read).collect()
     }
 
     /// The whole config, for fields without an accessor.
     pub fn as_json(&self) -> &Map<String, Value> {
-        &self.0
+        &self.json
     }
 
     pub(super) fn set_created(&mut self, epoch: u64) {
         let time = i64::try_from(epoch).ok().and_then(|seconds| DateTime::from_timestamp(seconds, 0));
         let time = time.unwrap_or_default().to_rfc3339_opts(SecondsFormat::Secs, true);
-        self.0.insert("created".into(), Value::String(time));
+        self.changed().insert("created".into(), Value::String(time));
     }
 
     pub(super) fn set_author(&mut self, author: &str) {
-        self.0.insert("author".into(), json!(author));
+        self.changed().insert("author".into(), json!(author));
     }
 
     /// Sets a field of the process part (`config`); null removes it.
@@ -227,8 +243,20 @@ impl Config {
         }
     }
 
+    /// The object, to be changed.
+    fn changed(&mut self) -> &mut Map<String, Value> {
+        self.read = None;
+        &mut self.json
+    }
+
+    /// Sets the digests of the uncompressed layers.
+    pub(super) fn set_diff_ids(&mut self, layers: &[Layer]) {
+        let ids: Vec<_> = layers.iter().map(|layer| layer.diff_id).collect();
+        self.object("rootfs").insert("diff_ids".to_owned(), json!(ids));
+    }
+
     fn process(&self, field: &str) -> Option<&Value> {
-        self.0.get("config")?.get(field)
+        self.json.get("config")?.get(field)
     }
 
     fn list(&self, field: &str) -> Vec<&str> {
@@ -236,7 +264,7 @@ impl Config {
     }
 
     fn object(&mut self, field: &str) -> &mut Map<String, Value> {
-        let value = self.0.entry(field).or_insert_with(|| json!({}));
+        let value = self.changed().entry(field).or_insert_with(|| json!({}));
         if !value.is_object() {
             *value = json!({});
         }
@@ -244,7 +272,7 @@ impl Config {
     }
 
     fn array(&mut self, field: &str) -> &mut Vec<Value> {
-        let value = self.0.entry(field).or_insert_with(|| json!([]));
+        let value = self.changed().entry(field).or_insert_with(|| json!([]));
         if !value.is_array() {
             *value = json!([]);
         }
@@ -324,10 +352,15 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_written_sorted_at_every_depth() {
-        let config = Config::parse("base", BASE.as_bytes()).unwrap();
+    fn keys_are_written_sorted_at_every_depth_once_it_is_changed() {
+        let mut config = Config::parse("base", BASE.as_bytes()).unwrap();
+        assert_eq!(config.to_bytes(), BASE.as_bytes(), "only read");
+        config.set_author("me");
         let text = String::from_utf8(config.to_bytes()).unwrap();
-        assert!(text.starts_with(r#"{"architecture":"arm64","config":{"ArgsEscaped":true,"#), "{text}");
+        assert!(
+            text.starts_with(r#"{"architecture":"arm64","author":"me","config":{"ArgsEscaped":true,"#),
+            "{text}"
+        );
         assert!(text.contains(r#""Labels":{"a":"1","b":"2"}"#), "{text}");
     }
 
@@ -335,7 +368,8 @@ mod tests {
     fn a_number_is_the_same_when_it_is_read_again() {
         for number in ["10011111111111111111111111111111111111110000000", "0.1", "-7", "1e300"] {
             let base = BASE.replacen("7,", &format!("{number},"), 1);
-            let config = Config::parse("base", base.as_bytes()).unwrap();
+            let mut config = Config::parse("base", base.as_bytes()).unwrap();
+            config.set_author("me");
             let again = Config::parse("base", &config.to_bytes()).unwrap();
             assert_eq!(again, config, "{number}");
         }

@@ -70,6 +70,29 @@ impl Manifest {
         Manifest { media_type, bytes, digest }
     }
 
+    /// Its format; `None` for an index, or another media type.
+    pub fn format(&self) -> Option<Format> {
+        [Format::Docker, Format::Oci].into_iter().find(|format| format.media_types().0 == self.media_type)
+    }
+
+    /// Whether it says the same of the same blobs as `other`, one that lbuild writes, apart from annotations.
+    pub(super) fn is_like(&self, other: &Manifest) -> bool {
+        const FIELDS: [&str; 5] = ["schemaVersion", "mediaType", "config", "layers", "annotations"];
+        let fields = |manifest: &Manifest| {
+            let json: serde_json::Map<String, serde_json::Value> = parse_json(&manifest.bytes).ok()?;
+            json.keys().all(|field| FIELDS.contains(&field.as_str())).then_some(json)
+        };
+        let blobs = |manifest: &Manifest| match parse_manifest("", &manifest.bytes) {
+            Ok(Parsed::Image { config, layers }) => Some((config, layers)),
+            Ok(Parsed::Index(_)) | Err(_) => None,
+        };
+        // ECR refuses a manifest without its media type.
+        let is_typed = fields(self).is_some_and(|json| {
+            json.get("mediaType").and_then(serde_json::Value::as_str) == Some(&self.media_type)
+        });
+        is_typed && self.media_type == other.media_type && blobs(self) == blobs(other)
+    }
+
     /// Every layer is gzip (see [`Layer`]), so a base's layers get the family's media type and are not rewritten.
     /// The manifest contains its `mediaType`, because ECR refuses one without.
     pub(crate) fn render(format: Format, config: &Blob, layers: &[Layer]) -> Manifest {

@@ -41,12 +41,14 @@ use crate::error::{Error, Result};
 pub struct Image {
     config: Config,
     layers: Vec<Layer>,
+    /// The manifest that it was read with, until it is changed.
+    read: Option<Manifest>,
 }
 
 impl Image {
     /// An image without files, for `platform`.
     pub fn scratch(platform: &Platform) -> Image {
-        Image { config: Config::scratch(platform), layers: Vec::new() }
+        Image { config: Config::scratch(platform), layers: Vec::new(), read: None }
     }
 
     /// An existing image: its config and its layers.
@@ -64,7 +66,27 @@ impl Image {
                 config: diff_ids.len(),
             });
         }
-        Ok(Image { config, layers })
+        Ok(Image { config, layers, read: None })
+    }
+
+    /// The image with `layers` in place of its own, of which some were changed.
+    #[must_use]
+    pub(crate) fn with_layers(mut self, layers: Vec<Layer>) -> Image {
+        let diff_ids = |layers: &[Layer]| layers.iter().map(|layer| layer.diff_id).collect::<Vec<_>>();
+        if diff_ids(&layers) != diff_ids(&self.layers) {
+            self.config.set_diff_ids(&layers);
+        }
+        Image { config: self.config, layers, read: None }
+    }
+
+    /// The image with the manifest that it was read with, which is pushed as it is in its own format, unless lbuild would
+    /// write another one: with other blobs, media types or fields.
+    #[must_use]
+    pub(crate) fn read_with(mut self, manifest: &Manifest) -> Image {
+        let is_same = |format: Format| manifest.is_like(&self.manifest(format));
+        let is_kept = [Format::Docker, Format::Oci].into_iter().any(is_same);
+        self.read = is_kept.then(|| manifest.clone());
+        self
     }
 
     /// The image with `layer` on top, and a history entry with `created_by`.
@@ -72,6 +94,7 @@ impl Image {
     pub fn append(mut self, layer: Layer, created_by: &str) -> Image {
         self.config.append_layer(&layer, self.layers.len(), created_by);
         self.layers.push(layer);
+        self.read = None;
         self
     }
 
@@ -79,6 +102,7 @@ impl Image {
     #[must_use]
     pub(crate) fn unchanged(mut self, key: Option<LayerKey>, created_by: &str) -> Image {
         self.config.append_history(created_by, key.map(|key| (key, 0, None)), self.layers.len(), true);
+        self.read = None;
         self
     }
 
@@ -92,6 +116,7 @@ impl Image {
         created_by: &str,
     ) -> Image {
         self.config.append_history(created_by, Some((key, layers, note)), self.layers.len(), true);
+        self.read = None;
         self
     }
 
@@ -99,6 +124,7 @@ impl Image {
     #[must_use]
     pub fn edit(mut self, edit: &ConfigEdit) -> Image {
         edit.apply(&mut self.config);
+        self.read = None;
         self
     }
 
@@ -126,6 +152,14 @@ impl Image {
 
     /// The image's manifest in `format`: the bytes to push, and their digest.
     pub fn manifest(&self, format: Format) -> Manifest {
+        match &self.read {
+            Some(read) if read.format() == Some(format) => read.clone(),
+            _ => self.rendered(format),
+        }
+    }
+
+    /// The image's manifest in `format` as lbuild writes it.
+    pub(crate) fn rendered(&self, format: Format) -> Manifest {
         Manifest::render(format, &self.config_blob(), &self.layers)
     }
 

@@ -30,7 +30,7 @@ impl Image {
         if let Some(created) = self.config.as_json().get("created") {
             config.insert("created".to_owned(), created.clone());
         }
-        Some(Image { config: Config::of_json(config), layers })
+        Some(Image { config: Config::of_json(config), layers, read: None })
     }
 }
 
@@ -135,7 +135,7 @@ mod tests {
             "rootfs": { "type": "layers", "diff_ids": ids }, "unknown": layers.len(),
         });
         let config = config.as_object().unwrap().clone();
-        Image { config: Config::of_json(config), layers }
+        Image { config: Config::of_json(config), layers, read: None }
     }
 
     #[test]

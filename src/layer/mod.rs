@@ -10,8 +10,9 @@
 //! * `splice`, `inflate`: the deflated members of zip archives, copied into the stream without recompression.
 //! * `zip_content`: reads members of zip archives.
 //! * `read`: reads the members of any layer.
-//! * [`write()`]: the pipeline; [`recompress`]: the same for an existing tar.
+//! * [`write()`]: the pipeline; [`recompress`]: the same for an existing tar; `complete`: for one that lacks directories.
 
+mod complete;
 mod deflate;
 mod inflate;
 mod layer_writer;
@@ -22,6 +23,7 @@ mod tar;
 mod write;
 pub(crate) mod zip_content;
 
+pub(crate) use complete::{Completion, complete};
 pub use layer_writer::{WriteOptions, Written};
 pub(crate) use read::{Decoded, LayerReader};
 pub use recompress::{MAX_LAYER, recompress, zstd};

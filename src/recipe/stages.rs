@@ -35,6 +35,10 @@ pub struct Stage {
     /// The platform of the base, if it is not the recipe's: of a stage whose programs run on this machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform: Option<Platform>,
+    /// Whether the base is a finished image, not one to build on: it gets no labels that name it, and its layers are mended
+    /// where Lambda refuses them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub finished: bool,
     /// The steps, in order.
     pub steps: Vec<Step>,
 }
@@ -73,7 +77,15 @@ impl Recipe {
         Recipe {
             platform,
             epoch: DEFAULT_EPOCH,
-            stages: vec![Stage { name: None, base, platform: None, steps }],
+            stages: vec![Stage { name: None, base, platform: None, finished: false, steps }],
         }
+    }
+
+    /// The recipe of a finished image, made by any tool: the same files and settings, as Lambda accepts them. What need not
+    /// be mended keeps its digest.
+    pub fn finished(platform: Platform, image: Base) -> Recipe {
+        let mut recipe = Recipe::new(platform, image, Vec::new());
+        recipe.stages.iter_mut().for_each(|stage| stage.finished = true);
+        recipe
     }
 }

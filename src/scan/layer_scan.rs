@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::annotate::NoFact;
 use super::code::{Code, Recognized};
 use super::elf::Elf;
 use crate::image::{Compression, Digest};
@@ -26,6 +27,16 @@ pub struct LayerScan<F> {
     /// Whether the layer was made from a tree of files. Then each path occurs once and after its directory, and none is
     /// outside the image. A layer that was read may violate this.
     pub from_tree: bool,
+}
+
+impl<F> LayerScan<F> {
+    /// The scan without the results of inspections.
+    pub(crate) fn without_facts(self) -> LayerScan<NoFact> {
+        let LayerScan { diff_id, uncompressed, stored, compression, members, from_tree } = self;
+        let bare = |file: &ScannedFile<F>| ScannedFile::new(file.size, file.sha256());
+        let members = members.into_iter().map(|member| member.map_content(bare)).collect();
+        LayerScan { diff_id, uncompressed, stored, compression, members, from_tree }
+    }
 }
 
 /// The content of a regular file.

@@ -106,7 +106,7 @@ impl LocalImages {
     pub fn put(&self, image: &Image, names: &[Reference]) -> Result<()> {
         let config = String::from_utf8_lossy(&image.config().to_bytes()).into_owned();
         let layers = image.layers().iter().map(|layer| self.layer(layer)).collect::<Result<_>>()?;
-        let (key, mut record) = (image.manifest(Format::Docker).digest, ImageRecord { config, layers });
+        let (key, mut record) = (image.rendered(Format::Docker).digest, ImageRecord { config, layers });
         let change = self.cache.change_images();
         if let Some(old) = self.cache.image(key, |old| old) {
             self.keep_places(&mut record, old);

@@ -35,5 +35,5 @@ pub(crate) use download::{Download, Downloads, Login, Logins, NoLogins};
 pub use images::{LocalImage, LocalImages};
 pub(crate) use layout::Layout;
 pub(crate) use registry::{Addresses, Registries, Repository, Upload};
-pub(crate) use staged::renew;
+pub(crate) use staged::{Staged, renew};
 pub(crate) use stream::{ByteStream, write_stream};

@@ -40,6 +40,7 @@ mod layer;
 mod layering;
 mod locks;
 mod memory;
+mod mending;
 mod npm;
 mod odd_bases;
 mod opt;

@@ -26,7 +26,7 @@ fn directory(path: &Path) -> Source {
 }
 
 fn stage(base: Base, steps: Vec<Step>) -> Stage {
-    Stage { name: None, base, platform: None, steps }
+    Stage { name: None, base, platform: None, finished: false, steps }
 }
 
 /// Builds the stages into the layout `out`.

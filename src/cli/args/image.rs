@@ -20,7 +20,7 @@ Names of images and destinations:
 #[derive(ClapArgs, Default)]
 #[command(next_help_heading = "Image")]
 pub struct ImageArgs {
-    /// Package this directory (and read its lbuild.toml), zip package or file
+    /// Package this directory (and read its lbuild.toml), zip package or file; `push` also takes a finished image
     #[arg(default_value = ".", help_heading = None::<&str>)]
     pub path: PathBuf,
     /// Build for this architecture: arm64 (aarch64) or amd64 (x86_64)
@@ -148,7 +148,6 @@ pub struct Node {
 
 impl ImageArgs {
     /// The first given flag that describes the image to build.
-    #[cfg(any(feature = "check", feature = "aws"))]
     pub fn making(&self) -> Option<&'static str> {
         let given = [
             ("--handler", self.handler.is_some()),
@@ -163,7 +162,6 @@ impl ImageArgs {
     }
 
     /// The first given flag that describes the files of the image to build.
-    #[cfg(any(feature = "aws", feature = "check", target_os = "linux"))]
     pub fn making_files(&self) -> Option<&'static str> {
         let Python { requirements, lock, wheels, require_hashes, slim, compile_bytecode, python_version } =
             &self.python;

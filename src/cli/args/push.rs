@@ -88,6 +88,19 @@ pub struct CachingArgs {
     pub verify_cache: bool,
 }
 
+impl CachingArgs {
+    /// The first given flag, as the user wrote it.
+    pub fn given(&self) -> Option<&'static str> {
+        let given = [
+            ("--cache-from", !self.cache_from.is_empty()),
+            ("--no-cache", self.no_cache),
+            ("--no-cache-filter", !self.no_cache_filter.is_empty()),
+            ("--verify-cache", self.verify_cache),
+        ];
+        given.into_iter().find_map(|(flag, given)| given.then_some(flag))
+    }
+}
+
 #[derive(ClapArgs)]
 #[command(after_help = NAMES)]
 pub struct Plan {

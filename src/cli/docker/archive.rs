@@ -4,9 +4,8 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use lbuild::image::{Format, Reference};
-use lbuild::recipe::Base;
-use lbuild::{Destination, Engine, Recipe};
+use lbuild::image::{Format, Image, Reference};
+use lbuild::{Destination, Engine};
 
 use super::args::{Load, Save};
 use super::engine;
@@ -91,33 +90,20 @@ pub async fn save(args: &Save, context: &Context) -> Result<(), Failure> {
         .filter_map(|name| name.parse().ok())
         .filter(|name| image.names.contains(name))
         .collect();
-    let recipe = Recipe::new(
-        image.image().config().platform(),
-        Base::Local {
-            name: args.names[0].clone(),
-            // By digest: the name may move to another image meanwhile.
-            digest: Some(image.image().manifest(Format::Docker).digest),
-        },
-        Vec::new(),
-    );
+    let image = image.image();
     match &args.output {
-        Some(path) => write(&engine, &recipe, path.clone(), names).await,
+        Some(path) => write(&engine, image, path.clone(), names).await,
         None => {
             let place = engine.cache().workplace()?;
             let path = place.path().join("archive.tar");
-            write(&engine, &recipe, path.clone(), names).await?;
+            write(&engine, image, path.clone(), names).await?;
             copied_out(&path)
         }
     }
 }
 
-async fn write(
-    engine: &Engine,
-    recipe: &Recipe,
-    path: PathBuf,
-    names: Vec<Reference>,
-) -> Result<(), Failure> {
-    engine.push(recipe, &[(Destination::Archive { path, names }, Format::Docker)]).await?;
+async fn write(engine: &Engine, image: &Image, path: PathBuf, names: Vec<Reference>) -> Result<(), Failure> {
+    engine.publish(image, Format::Docker, &Destination::Archive { path, names }).await?;
     Ok(())
 }
 

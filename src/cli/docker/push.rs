@@ -58,14 +58,14 @@ pub async fn run(args: &Push, context: &Context) -> Result<(), Failure> {
     }
 }
 
-/// A stored image, as a recipe that adds nothing to it.
+/// A stored image.
 fn lowered(image: &LocalImage, name: &Reference) -> Lowered {
     let config = image.image().config();
     // By digest: the name may move to another image meanwhile.
     let digest = image.image().manifest(Format::Docker).digest;
     let base = Base::Local { name: name.to_string(), digest: Some(digest) };
     Lowered {
-        recipe: Recipe::new(config.platform(), base, Vec::new()),
+        recipe: Recipe::finished(config.platform(), base),
         config: ConfigFile::default(),
         remarks: Vec::new(),
         handler: None,

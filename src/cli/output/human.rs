@@ -80,6 +80,17 @@ pub fn text(event: &Event) -> Option<String> {
             let made = if *cached { "unchanged" } else { "made" };
             format!("layer    {layer} {} {} {made}", short(*digest), bytes(*size))
         }
+        Event::LayerMended { layer, was, digest, size, directories } => {
+            let change = match &directories[..] {
+                [] => "it was not gzip".to_owned(),
+                [one] => format!("with an entry for the directory {one}"),
+                [first, others @ ..] => {
+                    format!("with entries for the directories {first} and {} more", others.len())
+                }
+            };
+            let (number, was) = (layer + 1, short(*was));
+            format!("mended   layer {number} {} {}, was {was}: {change}", short(*digest), bytes(*size))
+        }
         Event::Slimmed { layer, files, bytes: size } => {
             format!("slim     {layer} without {files} files, {}", bytes(*size))
         }

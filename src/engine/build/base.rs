@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::de;
-
-use super::recompress::recompressed;
-use crate::engine::compression;
-use crate::engine::find::{self, ImageStore, StoredImage};
+use super::gzip::layers;
+use super::mend;
+use crate::engine::find;
+use crate::engine::inspect::Scanner;
 use crate::engine::session::Session;
-use crate::error::{Error, Result};
-use crate::image::{Blob, Compression, ConfigEdit, Digest, Image, Layer, Platform};
+use crate::error::Result;
+use crate::image::{ConfigEdit, Digest, Image, Platform};
 use crate::recipe::{Base, Recipe, Stage};
 use crate::source::SourceImage;
 
@@ -21,14 +20,18 @@ struct ResolvedBase {
     digest: Option<Digest>,
 }
 
-/// The image of a stored base, with labels that name the base. An image of the local store to which nothing is added is
-/// that image: it is pushed with the id that it has there.
-pub(super) async fn stored(session: &Arc<Session>, stage: &Stage, recipe: &Recipe) -> Result<Image> {
+/// The image of a stored base, with labels that name the base, or a finished image.
+pub(super) async fn stored(
+    session: &Arc<Session>,
+    stage: &Stage,
+    recipe: &Recipe,
+    scanner: Option<&Scanner>,
+) -> Result<Image> {
     let platform = stage.platform.as_ref().unwrap_or(&recipe.platform);
-    let resolved = resolve(session, &stage.base, platform).await?;
-    if matches!(stage.base, Base::Local { .. }) && stage.steps.is_empty() {
-        return Ok(resolved.image);
+    if stage.finished {
+        return mend::finished(session, &stage.base, platform, recipe.epoch, scanner).await;
     }
+    let resolved = resolve(session, &stage.base, platform).await?;
     Ok(resolved.image.edit(&origin(&stage.base, resolved.digest, recipe.epoch)))
 }
 
@@ -61,49 +64,6 @@ async fn resolve(session: &Arc<Session>, base: &Base, platform: &Platform) -> Re
     let digest = Some(found.manifest.digest);
     let layers = layers(session, &store, &name, &found).await?;
     Ok(ResolvedBase { image: Image::existing(&name, found.config, layers)?, digest })
-}
-
-fn parse_diff_id(image: &str, text: &str) -> Result<Digest> {
-    let fail = |error: Error| Error::Config { image: image.to_owned(), source: de::Error::custom(error) };
-    text.parse().map_err(fail)
-}
-
-/// The base's layers: gzip layers unchanged, others recompressed.
-async fn layers(
-    session: &Arc<Session>,
-    store: &ImageStore,
-    name: &str,
-    found: &StoredImage,
-) -> Result<Vec<Layer>> {
-    let diff_ids = found.config.diff_ids();
-    if diff_ids.len() != found.layers.len() {
-        let (manifest, config) = (found.layers.len(), diff_ids.len());
-        return Err(Error::LayersMismatch { image: name.to_owned(), manifest, config });
-    }
-    let blobs: Vec<Blob> = found.layers.iter().map(|layer| store.blob(layer.digest, layer.size)).collect();
-    let compressions = compression::of_layers(session, &blobs).await;
-    let mut layers = Vec::with_capacity(found.layers.len());
-    for (((layer, blob), real), diff_id) in found.layers.iter().zip(blobs).zip(compressions).zip(diff_ids) {
-        let declared = Compression::of(&layer.media_type).ok_or_else(|| Error::ForeignLayer {
-            image: name.to_owned(),
-            digest: layer.digest,
-            media_type: layer.media_type.clone(),
-        })?;
-        let layer = match recompressed(session, name, &blob, real.unwrap_or(declared)).await? {
-            Some(layer) => layer,
-            None => Layer { blob, diff_id: parse_diff_id(name, diff_id)?, key: None },
-        };
-        if layer.diff_id.to_string() != diff_id {
-            return Err(Error::DiffId {
-                image: name.to_owned(),
-                digest: layer.blob.digest,
-                expected: diff_id.to_owned(),
-                got: layer.diff_id,
-            });
-        }
-        layers.push(layer);
-    }
-    Ok(layers)
 }
 
 /// The labels that name the base, with the names of the image spec's annotations.

@@ -12,7 +12,8 @@
 //!    Operations and installs see the files of the line's mounts ([`mounts`]).
 //! 6. Other `RUN` lines ([`command`]) run in directories with the files of all layers below ([`roots`]), and what they
 //!    change becomes a layer ([`run`]).
-//! 7. Layers are passed to the pushes as soon as they exist.
+//! 7. A finished image, to which nothing is added, is mended instead ([`mend`]).
+//! 8. Layers are passed to the pushes as soon as they exist.
 
 mod accounts;
 mod add;
@@ -26,12 +27,15 @@ mod beneath;
 mod binds;
 mod cached;
 mod command;
+mod completion;
 mod content;
 mod fetched;
 mod follow;
+mod gzip;
 mod install;
 mod key;
 mod line;
+mod mend;
 mod mounts;
 mod node;
 mod operate;
@@ -44,7 +48,7 @@ mod planned;
 mod planned_run;
 mod reads;
 mod recall;
-mod recompress;
+mod rewrite;
 #[cfg(target_os = "linux")]
 mod roots;
 #[cfg(not(target_os = "linux"))]

@@ -23,7 +23,7 @@ use crate::engine::inspect::Scanner;
 use crate::engine::publish::Push;
 use crate::engine::session::{Caching, Session};
 use crate::error::{Error, Result};
-use crate::image::{Config, ConfigEdit, Digest, Image, Layer, Platform};
+use crate::image::{Config, ConfigEdit, Digest, Image, Layer, Location, Platform};
 use crate::recipe::{Add, Base, Recipe, Run, Source, Stage, Step};
 use crate::source::{self, Context, SourceImage, SourcePlan};
 
@@ -253,7 +253,9 @@ impl Building<'_> {
     /// The base of a stage that is not a stage itself.
     async fn stored(&self, number: usize) -> Result<&Image> {
         let stage = &self.recipe.stages[number];
-        self.bases[number].get_or_try_init(|| base::stored(self.session, stage, self.recipe)).await
+        self.bases[number]
+            .get_or_try_init(|| base::stored(self.session, stage, self.recipe, self.scanner))
+            .await
     }
 
     /// The config that a stage starts with.
@@ -282,8 +284,14 @@ impl Building<'_> {
             scanner(&edits(stage).fold(image.config().clone(), |config, edit| config.edit(edit)))
         });
         for layer in image.layers() {
+            let is_published = match &layer.blob.location {
+                Location::Registry(_) => true,
+                Location::Memory(_) | Location::File(_) | Location::Slice { .. } => !stage.finished,
+            };
             pushes.iter().for_each(|push| match layer.key {
-                None => push.published_layer(layer, passing.as_ref()),
+                None if is_published => push.published_layer(layer, passing.as_ref()),
+                // It may have the user's own files.
+                None => push.layer(layer),
                 // An earlier stage built the layer, perhaps from the user's own files, so it waits for the check.
                 Some(_) => push.layer(layer),
             });

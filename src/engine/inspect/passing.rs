@@ -13,8 +13,9 @@ use tokio::task::JoinHandle;
 
 use super::scan;
 use crate::engine::session::Session;
+use crate::error::Result;
 use crate::image::{Blob, Config, Digest};
-use crate::scan::{Annotate, MemoryBudget};
+use crate::scan::{Annotate, LayerScan, MemoryBudget, NoFact};
 use crate::store::ByteStream;
 use crate::threads::blocking;
 
@@ -27,6 +28,8 @@ pub(in crate::engine) trait Passing: Send + Sync {
     fn scanned(&self, blob: &Blob, bytes: ByteStream) -> ByteStream;
     /// Waits for the scans of a layer that have begun. Returns whether the layer passed, but cannot be scanned.
     fn settled(&self, layer: Digest) -> BoxFuture<'_, bool>;
+    /// The scan of a layer, without what was looked for in its files. It is made if it is not known.
+    fn listed<'a>(&'a self, image: &'a str, layer: &'a Blob) -> BoxFuture<'a, Result<LayerScan<NoFact>>>;
 }
 
 /// Makes the scanner for an image with this config.
@@ -93,6 +96,10 @@ impl<A: Annotate> Passing for Scans<A> {
             failed.contains(&layer)
         });
         settled.boxed()
+    }
+
+    fn listed<'a>(&'a self, image: &'a str, layer: &'a Blob) -> BoxFuture<'a, Result<LayerScan<NoFact>>> {
+        scan::listed(&self.session, image, layer, self.annotator.clone()).boxed()
     }
 }
 

@@ -16,7 +16,9 @@ use crate::engine::session::Session;
 use crate::error::{Error, Kind, Result};
 use crate::image::{Blob, Compression, Descriptor, Digest, Layer, Location};
 use crate::layer::MAX_LAYER;
-use crate::scan::{self, Annotate, ENTRIES_PER_THREAD, LayerScan, MemoryBudget, RecognizedFiles, Scans};
+use crate::scan::{
+    self, Annotate, ENTRIES_PER_THREAD, LayerScan, MemoryBudget, NoFact, RecognizedFiles, Scans,
+};
 use crate::store;
 use crate::threads::blocking;
 use crate::tree::{Content, EntryKind, FileTree};
@@ -220,6 +222,23 @@ pub(super) async fn of_stored_layer<A: Annotate>(
         }
         scanned => scanned,
     }
+}
+
+/// The scan of a layer without what the annotator has found. A layer of a registry that was not scanned before is fetched
+/// into the cache: it is read again when it is sent.
+pub(in crate::engine) async fn listed<A: Annotate>(
+    session: &Arc<Session>,
+    image: &str,
+    blob: &Blob,
+    annotator: Arc<A>,
+) -> Result<LayerScan<NoFact>> {
+    let (budget, nearest) = (budget(&annotator), session.nearest(blob));
+    let is_remote = matches!(nearest.location, Location::Registry(_));
+    let scanned = match is_remote && !session.cache.has_note(key(&*annotator, blob.digest)) {
+        true => of_fetched(session, nearest, annotator, &budget).await,
+        false => of_layer(session, image, nearest, annotator, &budget).await,
+    };
+    scanned.map(LayerScan::without_facts)
 }
 
 /// Fetches a layer into the cache, where its next reader finds it, and scans it there.

@@ -236,7 +236,11 @@ impl Push {
 
     /// Sends the remaining blobs of the image, and waits until the destination has all of them.
     pub(in crate::engine) async fn ready(&self, image: &Image, format: Format) -> Result<Ready> {
-        let manifest = image.manifest(format);
+        let manifest = match &self.target {
+            // It keeps no manifests.
+            Target::Local { .. } => image.rendered(format),
+            Target::Registry(_) | Target::Layout(_) | Target::Archive { .. } => image.manifest(format),
+        };
         let exists = match &self.target {
             Target::Registry(remote) => {
                 remote.has_all_tags(&manifest).await.map_err(|_| self.failure.take())?

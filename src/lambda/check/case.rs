@@ -8,17 +8,19 @@ use serde_json::Value;
 
 use super::facts::Fact;
 use super::function::{handler, roots, task_root};
-use super::paths::Paths;
 use crate::image::{Arch, Config, Descriptor, Manifest};
 use crate::lambda::base::runtime_of_base;
 use crate::scan::{LayerFault, LayerScan, ScannedFile, Scans, view};
-use crate::tree::{self, View};
+use crate::tree::{self, Paths, View};
 
 /// The scan of a layer, with the facts for the rules.
 pub(super) type Scan = LayerScan<Fact>;
 
+/// The content of a file of a scanned layer.
+pub(super) type File = ScannedFile<Fact>;
+
 /// A member of a scanned layer.
-pub(super) type Member = tree::Member<ScannedFile<Fact>>;
+pub(super) type Member = tree::Member<File>;
 
 /// An entry that is visible in a container, and its layer.
 pub(super) type Seen<'a> = tree::Seen<'a, ScannedFile<Fact>>;

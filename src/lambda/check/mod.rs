@@ -15,7 +15,6 @@ mod handler;
 mod libc;
 mod modules;
 mod package;
-mod paths;
 mod places;
 mod rule;
 mod rules;

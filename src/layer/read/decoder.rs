@@ -30,6 +30,8 @@ pub(crate) struct Decoded<R: BufRead> {
     hash: Sha256,
     size: u64,
     limit: u64,
+    /// The bytes that were read, if they are wanted.
+    recorded: Option<Vec<u8>>,
 }
 
 impl<R: BufRead> Decoded<R> {
@@ -40,7 +42,23 @@ impl<R: BufRead> Decoded<R> {
             Compression::Zstd => Decoder::Zstd(Box::new(zstd(layer))),
             Compression::None => Decoder::None(layer),
         };
-        Decoded { from, hash: Sha256::new(), size: 0, limit }
+        Decoded { from, hash: Sha256::new(), size: 0, limit, recorded: None }
+    }
+
+    /// Records the bytes that are read from now on, or no longer does.
+    pub(super) fn record(&mut self, on: bool) {
+        self.recorded = on.then(Vec::new);
+    }
+
+    /// Passes on the recorded bytes, and forgets them.
+    pub(super) fn pass_on<E>(
+        &mut self,
+        each: &mut impl FnMut(&[u8]) -> std::result::Result<(), E>,
+    ) -> std::result::Result<(), E> {
+        let Some(recorded) = &mut self.recorded else { return Ok(()) };
+        each(recorded)?;
+        recorded.clear();
+        Ok(())
     }
 
     /// The number of bytes of the tar read so far.
@@ -72,6 +90,9 @@ impl<R: BufRead> Read for Decoded<R> {
         let read = self.from.read(out)?;
         self.hash.update(&out[..read]);
         self.size += read as u64;
+        if let Some(recorded) = &mut self.recorded {
+            recorded.extend_from_slice(&out[..read]);
+        }
         if self.size > self.limit {
             return Err(too_large(self.limit));
         }

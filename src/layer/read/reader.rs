@@ -103,6 +103,30 @@ impl<R: BufRead> LayerReader<R> {
         self.hole(self.size - at, &mut each)
     }
 
+    /// As [`new`](LayerReader::new), for a reader whose members are passed on as they are stored, with
+    /// [`pass`](LayerReader::pass).
+    pub fn recording(layer: R, compression: Compression, limit: u64) -> LayerReader<R> {
+        let mut reader = LayerReader::new(layer, compression, limit);
+        reader.tar.record(true);
+        reader
+    }
+
+    /// Passes on the bytes of the current member, piece by piece: its headers, its content as it is stored, its padding.
+    ///
+    /// # Errors
+    /// As [`next`](LayerReader::next), and the errors of `each`.
+    pub fn pass(&mut self, mut each: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        self.segments = None;
+        self.tar.pass_on(&mut each)?;
+        while self.left > 0 {
+            self.skip(self.left.min(CHUNK as u64))?;
+            self.left -= self.left.min(CHUNK as u64);
+            self.tar.pass_on(&mut each)?;
+        }
+        self.skip_padding()?;
+        self.tar.pass_on(&mut each)
+    }
+
     /// Whether [`content`](LayerReader::content) stays within the limit. The holes of a sparse file are not in the tar,
     /// but count against the limit.
     pub fn fits(&self) -> bool {
@@ -145,6 +169,7 @@ impl<R: BufRead> LayerReader<R> {
     /// As [`next`](LayerReader::next).
     pub fn finish(mut self) -> Result<(Digest, u64)> {
         while self.next()?.is_some() {}
+        self.tar.record(false);
         loop {
             match self.tar.read(&mut self.buffer) {
                 Ok(0) => break,

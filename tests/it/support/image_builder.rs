@@ -13,7 +13,7 @@ use tar::{EntryType, Header};
 pub const TAG: &str = "built";
 
 /// A tar under construction; names are written unchanged.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Tar(Vec<u8>);
 
 impl Tar {

@@ -1,5 +1,6 @@
 //! `lbuild push` and `lbuild build`.
 
+pub mod finished;
 pub mod handler;
 pub mod job;
 #[cfg(feature = "aws")]
@@ -21,6 +22,7 @@ use crate::cli::args::push::Push;
 use crate::cli::commands::check::before_push::CheckBeforePush;
 use crate::cli::context::Context;
 use crate::cli::destination::{self, DefaultDestination};
+use crate::cli::lower::named::finished_image;
 use crate::cli::lower::{Input, Lowered};
 use crate::cli::output::exit::Failure;
 use crate::cli::output::report::Report;
@@ -28,7 +30,11 @@ use crate::cli::{engine, lower};
 
 /// Builds the image, sends it to its destinations, and prints its names.
 pub async fn run(args: Push, default: DefaultDestination, context: &Context) -> Result<(), Failure> {
-    let sent = send(&args, default, context).await?;
+    let finished = finished_image(&args.image.path, args.image.making().or(args.caching.given()))?;
+    let sent = match &finished {
+        Some(name) => finished::send(&args, name, context).await?,
+        None => send(&args, default, context).await?,
+    };
     results::report(&args, sent, &context.report)
 }
 
@@ -106,8 +112,18 @@ impl Job<'_> {
 
     #[cfg(feature = "check")]
     async fn send_checked(&self, missing: Option<Failure>, report: &Report) -> Result<Sent, Failure> {
-        let prepared = self.engine.prepare_scanned(&self.lowered.recipe, self.to, Annotator::of).await?;
+        let prepared = self.prepare().await?;
         self.send_prepared(prepared, missing, report).await
+    }
+
+    /// Prepares the image for its destinations.
+    pub async fn prepare(&self) -> Result<Prepared, Failure> {
+        #[cfg(feature = "check")]
+        if !self.check.no_check {
+            let prepared = self.engine.prepare_scanned(&self.lowered.recipe, self.to, Annotator::of);
+            return Ok(prepared.await?);
+        }
+        Ok(self.engine.prepare(&self.lowered.recipe, self.to).await?)
     }
 
     /// Sends an image that was prepared for these destinations, if the check passes.

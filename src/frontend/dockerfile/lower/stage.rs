@@ -141,7 +141,11 @@ impl<'l, 'w> Lowering<'l, 'w> {
         let name = self.plan.file.stages[self.number].base.name.as_ref().map(|name| name.text.clone());
         let wanted = &self.plan.arguments.platform;
         let platform = Some(&self.state.platform).filter(|platform| !platform.satisfies(wanted)).cloned();
-        Ok((Stage { name, base: self.base, platform, steps: self.steps }, self.state, self.paths))
+        Ok((
+            Stage { name, base: self.base, platform, finished: false, steps: self.steps },
+            self.state,
+            self.paths,
+        ))
     }
 
     fn instruction(&mut self, step: &StepText) -> Parsed<()> {

@@ -1,12 +1,12 @@
 //! The entry of a directory comes before the entries in it.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
-use super::super::case::{Case, Member, Scan};
+use super::super::case::{Case, File, Scan};
 use super::super::finding::Severity;
 use super::super::package::dir;
 use super::super::rule::{Findings, Rule};
-use crate::tree::EntryKind;
+use crate::tree::{DirectoryFault, faults_of_directories};
 
 pub(super) const RULE: Rule = Rule {
     name: "parent-directory",
@@ -18,7 +18,8 @@ pub(super) const RULE: Rule = Rule {
           paths not supported`.",
     example: "A layer with `opt/extensions/agent` alone, written by a tool that adds files to a tar without their \
               directories.",
-    help: "create the layer with lbuild, or add an entry for each directory to its tar, sorted by path",
+    help: "push the image with `lbuild push IMAGE`, which adds the entries, or add an entry for each directory to the \
+           layer's tar, sorted by path",
     source: "https://github.com/bazel-contrib/tar.bzl/issues/76",
     check,
 };
@@ -29,90 +30,30 @@ fn check(case: &Case<'_>, findings: &mut Findings) {
     for (number, scan) in case.scans[..last].iter().enumerate() {
         // An unknown layer may contain any directory that the layers above it need.
         let Some(scan) = scan else { break };
-        report(case, number, &missing(case, number, &scan.members), findings);
+        let is_below = |path: &str| case.is_below(number, path);
+        let faults = faults_of_directories(&scan.members, case.paths(number), is_below);
+        report(case, number, &faults, findings);
     }
     for (number, _) in case.known().filter(|(_, scan)| !scan.from_tree) {
-        let mut again = case.paths(number).groups().filter_map(repeated);
+        let mut again = case.paths(number).repeated_directories();
         if let Some(first) = again.next() {
             let others = match again.count() {
                 0 => String::new(),
                 others => format!(" (and {others} more like it)"),
             };
             let message = format!("this directory has more than one entry in the layer{others}");
-            findings.add(message).in_layer(case, number).at(first).as_severe(Severity::Warning);
+            findings.add(message).in_layer(case, number).at(first.as_str()).as_severe(Severity::Warning);
         }
-    }
-}
-
-/// Linux's limit for paths, in bytes.
-const MAX_PATH: usize = 4096;
-
-/// Upper bound on the missing directories of a layer: a hostile layer can lack more than fit into memory.
-const MOST: usize = 50_000;
-
-/// A directory of a layer whose entry is missing or late.
-struct Fault<'a> {
-    /// The first member in the directory.
-    member: &'a Member,
-    /// Whether the layer has a later entry for the directory.
-    is_late: bool,
-    /// Whether a lower layer has an entry for the directory.
-    is_below: bool,
-}
-
-/// The directories without an entry before the first member in them. Lambda refuses directories without an entry in any
-/// layer, and those whose entry comes later in the same layer; it accepts layers that leave out the directories of
-/// lower layers, as in distroless images.
-fn missing<'a>(case: &Case<'a>, layer: usize, members: &'a [Member]) -> BTreeMap<&'a str, Fault<'a>> {
-    let listed = case.paths(layer);
-    let mut checked: HashSet<&str> = HashSet::new();
-    let mut missing = BTreeMap::new();
-    // The rule `entry-path` reports paths that are too long.
-    let fits = |member: &Member| !member.is_outside() && member.path.len() < MAX_PATH;
-    // The last directory that was examined: most members are in the same one as the member before.
-    let mut last = None;
-    for (position, member) in members.iter().enumerate().filter(|(_, member)| fits(member)) {
-        if missing.len() > MOST {
-            break;
-        }
-        let nearest = parent_of(member);
-        if nearest.is_none() || nearest == last {
-            continue;
-        }
-        let mut above = nearest;
-        last = nearest;
-        while let Some(parent) = above {
-            above = parent.rsplit_once('/').map(|(parent, _)| parent);
-            // The parents of a known directory have been examined already.
-            let first = listed.first(parent);
-            if first.is_some_and(|first| first < position) || checked.contains(parent) {
-                break;
-            }
-            let (is_late, is_below) = (first.is_some(), case.is_below(layer, parent));
-            // Kaniko writes whiteouts before all other members.
-            if is_below && member.is_reserved() {
-                last = None;
-                break;
-            }
-            checked.insert(parent);
-            if is_late || !is_below {
-                missing.insert(parent, Fault { member, is_late, is_below });
-            }
-        }
-    }
-    missing
-}
-
-/// The parent directory of a member, unless that is the root. The marker of an opaque directory is in that directory.
-fn parent_of(member: &Member) -> Option<&str> {
-    match member.entry.kind {
-        EntryKind::Opaque => Some(member.path.as_str()).filter(|path| !path.is_empty()),
-        _ => member.path.rsplit_once('/').map(|(parent, _)| parent),
     }
 }
 
 /// Reports a directory, and those below it that have the same fault, as one finding.
-fn report(case: &Case<'_>, number: usize, missing: &BTreeMap<&str, Fault<'_>>, findings: &mut Findings) {
+fn report(
+    case: &Case<'_>,
+    number: usize,
+    missing: &BTreeMap<&str, DirectoryFault<'_, File>>,
+    findings: &mut Findings,
+) {
     // The highest directory of each group of equally severe faults; it comes first in the order of paths.
     let mut tops: HashMap<&str, &str> = HashMap::new();
     let mut below: BTreeMap<&str, usize> = BTreeMap::new();
@@ -150,13 +91,6 @@ fn report(case: &Case<'_>, number: usize, missing: &BTreeMap<&str, Fault<'_>>, f
 fn is_in_link(case: &Case<'_>, path: &str) -> bool {
     let parent = case.files.get(dir(path));
     parent.is_some_and(|parent| parent.member.is_symlink())
-}
-
-/// The path, if several of its members are directories. The root does not count, because readers do not depend on its
-/// entry.
-fn repeated<'a>(group: impl Iterator<Item = &'a Member>) -> Option<&'a str> {
-    let directories = group.filter(|member| member.is_directory() && !member.path.is_empty());
-    directories.map(|member| member.path.as_str()).nth(1)
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! [`Paths`]: the members of a layer in the order of their paths.
 
-use crate::tree::Member;
+use super::member::Member;
+use super::path::ImagePath;
 
 /// An index of a layer's members by path. It takes four bytes for each; a set of paths would take twenty to forty.
-pub struct Paths<'a, C> {
+pub(crate) struct Paths<'a, C> {
     members: &'a [Member<C>],
     /// The members' indices by path, then by position.
     order: Vec<u32>,
@@ -24,12 +25,28 @@ impl<'a, C> Paths<'a, C> {
         groups.map(|group| group.iter().map(|at| &self.members[*at as usize]))
     }
 
-    /// The position of the first entry at a path. Deletions do not count.
-    pub fn first(&self, path: &str) -> Option<usize> {
+    /// The positions of the entries at a path. Deletions do not count.
+    pub fn entries(&self, path: &str) -> impl Iterator<Item = usize> {
         let start = self.order.partition_point(|at| self.path(*at) < path);
         let group = self.order[start..].iter().map(|at| *at as usize);
-        let mut group = group.take_while(|at| self.members[*at].path.as_str() == path);
-        group.find(|at| !self.members[*at].is_deletion())
+        let group = group.take_while(move |at| self.members[*at].path.as_str() == path);
+        group.filter(|at| !self.members[*at].is_deletion())
+    }
+
+    /// The position of the first entry at a path. Deletions do not count.
+    pub fn first(&self, path: &str) -> Option<usize> {
+        self.entries(path).next()
+    }
+
+    /// The paths of which several members are directories. The root does not count, because readers do not depend on its
+    /// entry.
+    pub fn repeated_directories(&self) -> impl Iterator<Item = &'a ImagePath> {
+        let repeated = |group: &[u32]| {
+            let members = group.iter().map(|at| &self.members[*at as usize]);
+            let directories = members.filter(|member| member.is_directory() && !member.path.is_empty());
+            directories.map(|member| &member.path).nth(1)
+        };
+        self.order.chunk_by(|a, b| self.path(*a) == self.path(*b)).filter_map(repeated)
     }
 
     /// Whether the layer has an entry at a path.

@@ -1,0 +1,410 @@
+//! Finished images of other tools: what Lambda refuses in them is mended, and they answer as before.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::{Value, json};
+use tar::EntryType;
+
+use crate::support::image_builder::{GZIP, Layer, PLAIN, Tar, ZSTD, gzip};
+use crate::support::image_tools::{self, ImageLocation};
+use crate::support::lbuild::{Lbuild, RunOutput};
+use crate::support::registry::{Mode, Registry};
+use crate::support::sample_images::{self, SampleImage, bytes, replace, text, write_index};
+use crate::support::{bases, image_tree, invoke, run, tool};
+
+const CODE: &str = "
+def handler(event, context):
+    return {'word': open('/extra/words/made/word').read(), 'nonce': event.get('nonce')}
+";
+
+/// Docker's media type of a gzip layer.
+const DOCKER_GZIP: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
+
+/// A layer with the code, and one with the file that it reads.
+fn layers() -> [Tar; 2] {
+    let code = Tar::new().directory("var/").directory("var/task/").file("var/task/app.py", 0o644, CODE);
+    let dirs = Tar::new().directory("extra/").directory("extra/words/");
+    [
+        code,
+        dirs.member("extra/words/made/", EntryType::Directory, 0o775, b"", "").file(
+            "extra/words/made/word",
+            0o644,
+            "x",
+        ),
+    ]
+}
+
+fn zstd(content: &[u8]) -> Vec<u8> {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("tar");
+    std::fs::write(&file, content).unwrap();
+    run(Command::new(tool("zstd")).arg("--quiet").arg(&file)).unwrap();
+    std::fs::read(dir.path().join("tar.zst")).unwrap()
+}
+
+/// The function of hello-python's image, with these layers on top; `edit` may change the manifest.
+fn finished(layers: Vec<Layer>, edit: impl FnOnce(&mut Value)) -> SampleImage {
+    let image = sample_images::hello("amd64");
+    let layout = image.layout();
+    let mut entry = bases::named(&layout, sample_images::TAG);
+    let mut manifest = bases::read(&bases::blob(&layout, text(&entry["digest"])));
+    let mut config = bases::read(&bases::blob(&layout, text(&manifest["config"]["digest"])));
+    for layer in layers {
+        let mut descriptor = json!({ "mediaType": layer.media_type });
+        replace(&layout, &mut descriptor, &layer.stored);
+        manifest["layers"].as_array_mut().unwrap().push(descriptor);
+        config["rootfs"]["diff_ids"].as_array_mut().unwrap().push(json!(layer.diff_id));
+        config["history"].as_array_mut().unwrap().push(json!({ "created_by": "another tool" }));
+    }
+    // As other tools write it: not in lbuild's form.
+    let pretty = serde_json::to_vec_pretty(&config).unwrap();
+    replace(&layout, &mut manifest["config"], &pretty);
+    edit(&mut manifest);
+    replace(&layout, &mut entry, &bytes(&manifest));
+    write_index(&layout, &entry);
+    image
+}
+
+fn of_tars(tars: impl IntoIterator<Item = Tar>) -> Vec<Layer> {
+    tars.into_iter().map(Layer::gzip).collect()
+}
+
+/// Replaces the layout's image by an index of it and of its provenance, as `docker buildx build --push` writes it.
+fn attested(image: &SampleImage) {
+    let layout = image.layout();
+    let mut entry = bases::named(&layout, sample_images::TAG);
+    let name = entry["annotations"].take();
+    entry.as_object_mut().unwrap().remove("annotations");
+    entry["platform"] = json!({ "os": "linux", "architecture": "amd64" });
+    let mut config = json!({ "mediaType": "application/vnd.oci.image.config.v1+json" });
+    let unknown = json!({ "os": "unknown", "architecture": "unknown", "config": {}, "rootfs": { "type": "layers", "diff_ids": [] } });
+    replace(&layout, &mut config, &bytes(&unknown));
+    let mut statement = json!({ "mediaType": "application/vnd.in-toto+json" });
+    replace(&layout, &mut statement, b"{}");
+    let manifest = json!({
+        "schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "config": config, "layers": [statement],
+    });
+    let mut attestation = json!({
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "platform": { "os": "unknown", "architecture": "unknown" },
+        "annotations": { "vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": entry["digest"] },
+    });
+    replace(&layout, &mut attestation, &bytes(&manifest));
+    let index = json!({
+        "schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": [entry, attestation],
+    });
+    let mut named = json!({ "mediaType": "application/vnd.oci.image.index.v1+json", "annotations": name });
+    replace(&layout, &mut named, &bytes(&index));
+    write_index(&layout, &named);
+}
+
+fn name_of(layout: &Path) -> String {
+    format!("oci:{}:{}", layout.display(), sample_images::TAG)
+}
+
+/// The rules of which the check has findings, with their severities.
+fn findings(lbuild: &Lbuild, image: &str) -> Vec<(String, String)> {
+    let found = lbuild.run(&["check", image, "--json"]);
+    let found: Value = serde_json::from_str(&found.stdout).unwrap_or_else(|_| panic!("{found:?}"));
+    let pair = |finding: &Value| (text(&finding["rule"]).to_owned(), text(&finding["severity"]).to_owned());
+    found["findings"].as_array().unwrap().iter().map(pair).collect()
+}
+
+fn has(findings: &[(String, String)], rule: &str) -> bool {
+    findings.iter().any(|(found, _)| found == rule)
+}
+
+/// What the function answers, but for the nonce.
+fn word(location: &ImageLocation) -> Value {
+    invoke::answer(location).unwrap()["word"].take()
+}
+
+struct Case {
+    name: &'static str,
+    image: SampleImage,
+    /// The rule that finds the fault.
+    rule: &'static str,
+    /// A part of what lbuild tells of it.
+    says: &'static str,
+    /// Whether the image's id stays.
+    keeps_id: bool,
+}
+
+fn cases() -> Vec<Case> {
+    let case = |name, rule, says, keeps_id, image| Case { name, image, rule, says, keeps_id };
+    let word = || Tar::new().file("extra/words/made/word", 0o644, "x");
+    let [code, plain] = layers();
+    let (code, plain) = (code.bytes(), plain.bytes());
+    let with = |last: Layer| finished(vec![Layer::of(gzip(&code), GZIP, &code), last], |_| ());
+    let late = word().member("extra/words/made/", EntryType::Directory, 0o775, b"", "");
+    let late = late.directory("extra/words/").directory("extra/");
+    let [_, again] = layers();
+    let again = again.member("extra/words/made/", EntryType::Directory, 0o775, b"", "");
+    let bare = word().bytes();
+    let images = vec![
+        case("missing", "parent-directory", "directories extra and 2 more", false, with(Layer::gzip(word()))),
+        case("late", "parent-directory", "directories extra and 2 more", false, with(Layer::gzip(late))),
+        case("repeated", "parent-directory", "directory extra/words/made", false, with(Layer::gzip(again))),
+        case(
+            "plain",
+            "layer-compression",
+            "it was not gzip",
+            true,
+            with(Layer::of(plain.clone(), PLAIN, &plain)),
+        ),
+        case(
+            "zstd",
+            "layer-compression",
+            "it was not gzip",
+            true,
+            with(Layer::of(zstd(&plain), ZSTD, &plain)),
+        ),
+        case(
+            "disguised",
+            "layer-compression",
+            "it was not gzip",
+            true,
+            with(Layer::of(plain.clone(), GZIP, &plain)),
+        ),
+        case(
+            "both",
+            "parent-directory",
+            "directories extra and 2 more",
+            false,
+            with(Layer::of(zstd(&bare), ZSTD, &bare)),
+        ),
+        case(
+            "mixed",
+            "media-types",
+            "media types, sizes or fields",
+            true,
+            with(Layer::of(gzip(&plain), DOCKER_GZIP, &plain)),
+        ),
+        case(
+            "size",
+            "descriptor-size",
+            "media types, sizes or fields",
+            true,
+            finished(of_tars(layers()), |manifest| {
+                let last = manifest["layers"].as_array_mut().unwrap().last_mut().unwrap();
+                last["size"] = json!(last["size"].as_u64().unwrap() + 7);
+            }),
+        ),
+        case("attested", "image-index", "refers to the index sha256:", true, {
+            let image = finished(of_tars(layers()), |_| ());
+            attested(&image);
+            image
+        }),
+    ];
+    images
+}
+
+#[test]
+fn what_lambda_refuses_is_mended_and_the_function_answers_as_before() {
+    let good = finished(of_tars(layers()), |_| ());
+    let expected = word(&good.location());
+    let tree = image_tree::of(&good.layout(), sample_images::TAG, "amd64");
+    let lbuild = Lbuild::new();
+    let clean = findings(&lbuild, &name_of(&good.layout()));
+    let registry = Registry::start(Mode::Plain);
+    for Case { name, image, rule, says, keeps_id } in cases() {
+        let from = name_of(&image.layout());
+        assert!(has(&findings(&lbuild, &from), rule), "{name}: {:?}", findings(&lbuild, &from));
+
+        let layout = lbuild.path(name);
+        let to = [format!("oci:{}:1", layout.display()), format!("{}/{name}:1", registry.host())];
+        let done = lbuild.ok(&["push", &from, "--to", &to[0], "--to", &to[1]]);
+        assert!(done.stderr.contains(says), "{name}: {}", done.stderr);
+        assert_eq!(
+            done.stderr.contains("its id stays") || name == "attested",
+            keeps_id,
+            "{name}: {}",
+            done.stderr
+        );
+        let digests = done.digests();
+        assert_eq!(digests[0].1, digests[1].1, "{name}");
+        for image in &to {
+            assert_eq!(findings(&lbuild, image), clean, "{name}: {image}");
+        }
+        let locations =
+            [ImageLocation::layout(&layout, "1"), ImageLocation::registry(&registry, &format!("{name}:1"))];
+        for location in &locations {
+            image_tools::lambda_importer(location).unwrap_or_else(|fault| panic!("{name}: {fault}"));
+        }
+        let mended = image_tree::of(&layout, "1", "amd64");
+        // Directories without an entry get the mode that container engines give them.
+        let added = |path: &str| name == "missing" || name == "both" && path.starts_with("extra");
+        for (path, line) in &tree {
+            let line = if path == "extra/words/made" && added(path) { "0755 0:0 directory" } else { line };
+            assert_eq!(mended.get(path).map(String::as_str), Some(line), "{name}: {path}");
+        }
+        assert_eq!(mended.len(), tree.len(), "{name}");
+        if ["missing", "zstd", "both", "attested"].contains(&name) {
+            assert_eq!(word(&locations[1]), expected, "{name}");
+        }
+
+        // What is mended needs nothing more, and the same image gives the same bytes.
+        let again = lbuild.ok(&["push", &to[0], "--to", &format!("oci:{}:2", layout.display())]);
+        assert_eq!(again.digest(), digests[0].1, "{name}");
+        assert!(again.stderr.contains("nothing is mended"), "{name}: {}", again.stderr);
+        let other = Lbuild::new();
+        let to = format!("oci:{}:1", other.text("image"));
+        assert_eq!(other.ok(&["push", &from, "--to", &to, "--quiet"]).digest(), digests[0].1, "{name}");
+    }
+}
+
+#[test]
+fn an_image_without_faults_keeps_its_digest_whatever_wrote_it() {
+    let image =
+        finished(of_tars(layers()), |manifest| manifest["annotations"] = json!({ "by": "another tool" }));
+    let entry = bases::named(&image.layout(), sample_images::TAG);
+    let registry = Registry::start(Mode::Plain);
+    let lbuild = Lbuild::new();
+    let to = format!("{}/clean:1", registry.host());
+    let done = lbuild.ok(&["push", &name_of(&image.layout()), "--to", &to]);
+    assert_eq!(done.digest(), text(&entry["digest"]));
+    assert!(done.stderr.contains("nothing is mended"), "{}", done.stderr);
+
+    // From one registry to another repository of it, mounted; and nothing to do the second time.
+    let mark = registry.mark();
+    let copy = format!("{}/copy:1", registry.host());
+    assert_eq!(lbuild.ok(&["push", &to, "--to", &copy]).digest(), text(&entry["digest"]));
+    assert_eq!(registry.log_since(mark).iter().filter(|access| access.method == "PATCH").count(), 0);
+    let mark = registry.mark();
+    lbuild.ok(&["push", &to, "--to", &copy]);
+    assert!(registry.log_since(mark).iter().all(|access| ["GET", "HEAD"].contains(&access.method.as_str())));
+
+    // Another format is another manifest, of the same config.
+    let docker = lbuild.ok(&["push", &to, "--to", &copy, "--tag", "docker", "--format", "docker"]);
+    assert!(docker.stderr.contains("a manifest of another format; its id stays"), "{}", docker.stderr);
+    assert_ne!(docker.digest(), text(&entry["digest"]));
+    image_tools::lambda_importer(&ImageLocation::registry(&registry, "copy:docker")).unwrap();
+}
+
+#[test]
+fn archives_and_local_images_are_finished_images_too() {
+    let [code, _] = layers();
+    let image = finished(of_tars([code, Tar::new().file("extra/words/made/word", 0o644, "x")]), |_| ());
+    let lbuild = Lbuild::new();
+    let archive = lbuild.path("image.tar");
+    image_tools::skopeo_copy(&image.location(), &format!("docker-archive:{}:app:1", archive.display()))
+        .unwrap();
+    let from = format!("docker-archive:{}", archive.display());
+    assert!(has(&findings(&lbuild, &from), "parent-directory"));
+    let to = format!("oci:{}:1", lbuild.text("out"));
+    lbuild.ok(&["push", &from, "--to", &to]);
+    assert!(!has(&findings(&lbuild, &to), "parent-directory"));
+    image_tools::lambda_importer(&ImageLocation::layout(&lbuild.path("out"), "1")).unwrap();
+
+    // A path of an archive alone says how to name it.
+    let wrong = lbuild.run(&["push", "image.tar", "--to", &to]).failed(2);
+    assert!(wrong.contains("docker-archive:image.tar"), "{wrong}");
+
+    let local = lbuild.ok(&["push", &from, "--to", "local:app:2"]);
+    let registry = Registry::start(Mode::Plain);
+    for from in [&from, "local:app:2"] {
+        let sent = lbuild.ok(&["push", from, "--to", &format!("{}/app:2", registry.host())]);
+        assert_eq!(sent.digest(), local.digest(), "{from}");
+    }
+    assert_eq!(word(&ImageLocation::registry(&registry, "app:2")), "x");
+}
+
+/// The layout of an image with two platforms.
+fn two_platforms() -> (SampleImage, SampleImage) {
+    let images = ["amd64", "arm64"].map(sample_images::hello);
+    let layout = images[0].layout();
+    let entries: Vec<Value> = images
+        .iter()
+        .zip(["amd64", "arm64"])
+        .map(|(image, architecture)| {
+            let mut entry = bases::named(&image.layout(), sample_images::TAG);
+            entry["platform"] = json!({ "os": "linux", "architecture": architecture });
+            entry
+        })
+        .collect();
+    run(Command::new(tool("cp")).arg("-rn").arg(images[1].layout().join("blobs")).arg(&layout)).unwrap();
+    std::fs::write(layout.join("index.json"), bytes(&json!({ "schemaVersion": 2, "manifests": entries })))
+        .unwrap();
+    let [first, second] = images;
+    (first, second)
+}
+
+#[test]
+fn one_platform_is_pushed() {
+    let (image, _other) = two_platforms();
+    let lbuild = Lbuild::new();
+    let to = format!("oci:{}:1", lbuild.text("out"));
+    let wrong = lbuild.run(&["push", &name_of(&image.layout()), "--to", &to]).failed(2);
+    assert!(wrong.contains("linux/amd64, linux/arm64") && wrong.contains("--arch"), "{wrong}");
+    lbuild.ok(&["push", &name_of(&image.layout()), "--to", &to, "--arch", "arm64"]);
+    let config = image_tools::skopeo_config(&ImageLocation::layout(&lbuild.path("out"), "1")).unwrap();
+    assert_eq!(config["architecture"], "arm64");
+    assert!(lbuild.run(&["push", &name_of(&image.layout()), "--to", &to, "--arch", "riscv"]).code == Some(2));
+}
+
+fn out(lbuild: &Lbuild) -> PathBuf {
+    lbuild.path("out")
+}
+
+#[test]
+fn what_cannot_be_mended_is_refused_and_nothing_is_sent() {
+    let lbuild = Lbuild::new();
+    let registry = Registry::start(Mode::Plain);
+    let to = format!("{}/app:1", registry.host());
+    let library = [&b"\x7fELF\x02\x01\x01"[..], &[0; 9], &[3, 0, 183, 0, 1, 0, 0, 0], &[0; 40]].concat();
+    let [code, _] = layers();
+    let foreign = Tar::new().file("opt/lib/x.so", 0o644, library);
+    let image = finished(of_tars([code, foreign]), |_| ());
+    let refused = |from: &str, code: i32| -> String {
+        let mark = registry.mark();
+        let error = lbuild.run(&["push", from, "--to", &to]).failed(code);
+        let sent = registry.log_since(mark).into_iter().filter(|access| access.method == "PUT").count();
+        assert_eq!(sent, 0, "{error}");
+        error
+    };
+    let error = refused(&name_of(&image.layout()), 8);
+    assert!(error.contains("elf-machine") && error.contains("opt/lib/x.so"), "{error}");
+    assert!(!error.contains("parent-directory"), "it would be mended: {error}");
+    lbuild.ok(&["push", &name_of(&image.layout()), "--to", &to, "--allow", "elf-machine", "--dry-run"]);
+
+    // A damaged layer, and one with another diff id, as `lbuild check` finds them.
+    let damaged = finished(of_tars(layers()), |_| ());
+    let manifest = bases::named(&damaged.layout(), sample_images::TAG);
+    let manifest = bases::read(&bases::blob(&damaged.layout(), text(&manifest["digest"])));
+    let last = manifest["layers"].as_array().unwrap().last().unwrap();
+    let blob = bases::blob(&damaged.layout(), text(&last["digest"]));
+    let mut content = std::fs::read(&blob).unwrap();
+    content[40] ^= 1;
+    std::fs::remove_file(&blob).unwrap();
+    std::fs::write(&blob, content).unwrap();
+    let error = refused(&name_of(&damaged.layout()), 8);
+    assert!(error.contains("layer-content"), "{error}");
+    let lied = finished(
+        vec![Layer { diff_id: format!("sha256:{}", "1".repeat(64)), ..Layer::gzip(layers()[1].clone()) }],
+        |_| (),
+    );
+    let error = refused(&name_of(&lied.layout()), 8);
+    assert!(error.contains("layer-descriptors"), "{error}");
+    assert!(!out(&lbuild).exists());
+}
+
+#[test]
+fn flags_of_a_build_are_refused() {
+    let image = finished(of_tars(layers()), |_| ());
+    let (lbuild, name) = (Lbuild::new(), name_of(&image.layout()));
+    for flags in
+        [&["--handler", "app.handler"][..], &["--base", "scratch"], &["-f", "Dockerfile"], &["--no-cache"]]
+    {
+        let arguments = [&["push", &name, "--to", "oci:out:1"][..], flags].concat();
+        let error = lbuild.run(&arguments).failed(2);
+        assert!(error.contains("is a finished image") && error.contains(flags[0]), "{error}");
+    }
+    let error = lbuild.run(&["push", &name]).failed(2);
+    assert!(error.contains("no destination is given"), "{error}");
+    // A path that was mistyped is not looked for in a registry.
+    let error: RunOutput =
+        lbuild.run(&["push", "functoin", "--runtime", "python3.12", "--arch", "arm64", "--to", "oci:out:1"]);
+    assert!(error.code != Some(0) && !error.stderr.contains("docker.io"), "{error:?}");
+    assert!(error.stderr.contains("functoin"), "{error:?}");
+}
