@@ -49,8 +49,13 @@ pub enum Event {
         digest: Digest,
         /// Its size in bytes.
         size: u64,
-        /// The directories whose entry was missing, late or repeated; if there are none, the layer was not gzip.
-        directories: Vec<String>,
+        /// Whether it was not gzip.
+        compressed: bool,
+        /// The number of directories whose entry was missing, late or repeated.
+        directories: usize,
+        /// The first of these directories.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        directory: Option<String>,
     },
     /// Files that a function never reads were left out of a layer.
     Slimmed {

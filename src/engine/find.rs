@@ -278,7 +278,11 @@ async fn find(
             let digest = manifest.digest;
             let offered = index.platforms();
             let wanted = platform.or(if let [only] = &offered[..] { Some(only) } else { None });
-            let Some(entry) = wanted.and_then(|wanted| index.for_platform(wanted)) else {
+            let entry = match wanted {
+                Some(wanted) => index.for_platform(wanted),
+                None => index.only(),
+            };
+            let Some(entry) = entry else {
                 return Ok(Inspected::Index { digest, index });
             };
             let target = entry.digest.to_string();

@@ -111,11 +111,15 @@ impl Engine {
         let gate = Arc::new(Gate::opened());
         let push = Push::open(self.session.clone(), to, publish::registry_source(image), gate);
         push.image(image);
-        let ready = push.ready(image, format).await;
-        let ready = ready.map_err(|error| self.session.cache.explained(error))?;
+        let failed = |error: Error| {
+            // A damaged blob of the cache is removed, so that the next build makes it again.
+            self.session.cache.lost(&error);
+            self.session.cache.explained(error)
+        };
+        let ready = push.ready(image, format).await.map_err(failed)?;
         let (published, failures) = push.put(image, ready).await;
         match failures.into_iter().next() {
-            Some(failure) => Err(self.session.cache.explained(failure)),
+            Some(failure) => Err(failed(failure)),
             None => published.ok_or(Error::Interrupted),
         }
     }

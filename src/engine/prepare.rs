@@ -192,8 +192,9 @@ impl Prepared {
             Hold::Scanned(scanner) => Some(scanner(image.config())),
             Hold::Yes | Hold::No => None,
         };
+        let is_finished = self.recipe.stages.last().is_some_and(|stage| stage.finished);
         for push in &self.attempt.pushes {
-            let of_base = image.layers().iter().filter(|layer| layer.key.is_none());
+            let of_base = image.layers().iter().filter(|layer| layer.key.is_none() && !is_finished);
             of_base.for_each(|layer| push.published_layer(layer, passing.as_ref()));
             push.image(image);
         }
@@ -275,7 +276,8 @@ impl Prepared {
         if reach != Reach::All
             // Layers that are sent are verified on their way.
             && (reach == Reach::Local || verified::is_still(session, &layer.blob).await)
-            && let Some(scan) = scan::known_or_made(session, digest, &*annotator, &budget)?
+            && let Some(scan) = scan::known_or_made(session, digest, &*annotator, &budget)
+                .map_err(|error| scan::in_layer("the image", digest, error))?
         {
             return Ok(Some(scan));
         }

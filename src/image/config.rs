@@ -3,6 +3,7 @@
 //! Field names are those of the [OCI image config](https://github.com/opencontainers/image-spec/blob/main/config.md)
 //! and of Docker's config, which has more fields.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chrono::{DateTime, SecondsFormat};
@@ -84,7 +85,14 @@ impl Config {
     /// When the bytes are not a JSON object, or a field has another type than in the spec.
     pub fn parse(name: &str, bytes: &[u8]) -> Result<Config> {
         let fail = |source| Error::Config { image: name.to_owned(), source };
-        let json = parse_json(bytes).map_err(fail)?;
+        let json: Map<String, Value> = parse_json(bytes).map_err(fail)?;
+        let objects = [Some(&json), json.get("config").and_then(Value::as_object)];
+        if let Some(field) = objects.into_iter().flatten().find_map(field_of_two_cases) {
+            let fault = format!(
+                "the field `{field}` is there twice, with other capitals: readers differ in the one they use"
+            );
+            return Err(fail(serde::de::Error::custom(fault)));
+        }
         // The typed parser checks the types of all known fields, so that accessors cannot fail.
         serde_json::from_slice::<oci_spec::image::ImageConfiguration>(bytes).map_err(fail)?;
         Ok(Config { json, read: Some(bytes.into()) })
@@ -280,6 +288,12 @@ impl Config {
     }
 }
 
+/// A field that differs from another one of the object in capitals only. Programs in Go take both for the same.
+fn field_of_two_cases(object: &Map<String, Value>) -> Option<&str> {
+    let mut seen = BTreeSet::new();
+    object.keys().find(|field| !seen.insert(field.to_ascii_lowercase())).map(String::as_str)
+}
+
 fn text(value: Option<&Value>) -> Option<&str> {
     value?.as_str()
 }
@@ -362,6 +376,16 @@ mod tests {
             "{text}"
         );
         assert!(text.contains(r#""Labels":{"a":"1","b":"2"}"#), "{text}");
+    }
+
+    #[test]
+    fn a_field_of_two_cases_is_refused() {
+        for field in [r#""healthcheck":{},"#, r#""CMD":["x"],"Cmd":["y"],"#] {
+            let config = BASE.replacen(r#""config":{"#, &format!(r#""config":{{{field}"#), 1);
+            let error = Config::parse("base", config.as_bytes()).unwrap_err();
+            assert!(error.with_causes().contains("other capitals"), "{error}");
+        }
+        assert!(Config::parse("base", BASE.replace("Healthcheck", "healthcheck").as_bytes()).is_ok());
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Manifests: read with the media types of either family, written with those of exactly one.
 
+use std::collections::BTreeMap;
+
 use oci_client::manifest as media;
 use oci_spec::image as spec;
 use serde::{Deserialize, Serialize, de};
@@ -20,6 +22,10 @@ pub const DOCKER_INDEX: &str = media::IMAGE_MANIFEST_LIST_MEDIA_TYPE;
 pub const OCI_MANIFEST: &str = media::OCI_IMAGE_MEDIA_TYPE;
 /// Media type of an OCI image index.
 pub const OCI_INDEX: &str = media::OCI_IMAGE_INDEX_MEDIA_TYPE;
+
+/// BuildKit's annotation of an entry that is an attestation:
+/// <https://github.com/moby/buildkit/blob/master/docs/attestations/attestation-storage.md>.
+const REFERENCE_TYPE: &str = "vnd.docker.reference.type";
 
 const DOCKER_LAYER_ZSTD: &str = "application/vnd.docker.image.rootfs.diff.tar.zstd";
 
@@ -75,28 +81,36 @@ impl Manifest {
         [Format::Docker, Format::Oci].into_iter().find(|format| format.media_types().0 == self.media_type)
     }
 
-    /// Whether it says the same of the same blobs as `other`, one that lbuild writes, apart from annotations.
+    /// Whether it describes the same blobs as `other`, one that lbuild writes, and has nothing more than annotations: readers
+    /// differ in what they make of unknown fields and of fields that come twice.
     pub(super) fn is_like(&self, other: &Manifest) -> bool {
-        const FIELDS: [&str; 5] = ["schemaVersion", "mediaType", "config", "layers", "annotations"];
-        let fields = |manifest: &Manifest| {
-            let json: serde_json::Map<String, serde_json::Value> = parse_json(&manifest.bytes).ok()?;
-            json.keys().all(|field| FIELDS.contains(&field.as_str())).then_some(json)
-        };
-        let blobs = |manifest: &Manifest| match parse_manifest("", &manifest.bytes) {
-            Ok(Parsed::Image { config, layers }) => Some((config, layers)),
-            Ok(Parsed::Index(_)) | Err(_) => None,
-        };
+        let exact = |manifest: &Manifest| serde_json::from_slice::<ExactManifest>(&manifest.bytes).ok();
+        let (Some(own), Some(other)) = (exact(self), exact(other)) else { return false };
         // ECR refuses a manifest without its media type.
-        let is_typed = fields(self).is_some_and(|json| {
-            json.get("mediaType").and_then(serde_json::Value::as_str) == Some(&self.media_type)
-        });
-        is_typed && self.media_type == other.media_type && blobs(self) == blobs(other)
+        own.media_type == self.media_type
+            && own.media_type == other.media_type
+            && own.schema_version == other.schema_version
+            && own.config.is_like(&other.config)
+            && own.layers.len() == other.layers.len()
+            && own.layers.iter().zip(&other.layers).all(|(own, other)| own.is_like(other))
+    }
+
+    /// The annotations of an OCI manifest.
+    pub(super) fn annotations(&self) -> BTreeMap<String, String> {
+        let json: serde_json::Value = parse_json(&self.bytes).unwrap_or_default();
+        let annotations = json["annotations"].as_object().into_iter().flatten();
+        annotations.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect()
     }
 
     /// Every layer is gzip (see [`Layer`]), so a base's layers get the family's media type and are not rewritten.
     /// The manifest contains its `mediaType`, because ECR refuses one without.
-    pub(crate) fn render(format: Format, config: &Blob, layers: &[Layer]) -> Manifest {
-        Manifest::of(format, config, Descriptor::of_layers(format, layers))
+    pub(crate) fn render(
+        format: Format,
+        config: &Blob,
+        layers: &[Layer],
+        annotations: &BTreeMap<String, String>,
+    ) -> Manifest {
+        Manifest::annotated(format, config, Descriptor::of_layers(format, layers), annotations)
     }
 
     /// An OCI index of these images, which no store has.
@@ -115,6 +129,16 @@ impl Manifest {
 
     /// The manifest with these layer descriptors of any media type.
     pub(crate) fn of(format: Format, config: &Blob, layers: Vec<Descriptor>) -> Manifest {
+        Manifest::annotated(format, config, layers, &BTreeMap::new())
+    }
+
+    /// Docker's manifests have no annotations.
+    fn annotated(
+        format: Format,
+        config: &Blob,
+        layers: Vec<Descriptor>,
+        annotations: &BTreeMap<String, String>,
+    ) -> Manifest {
         let (manifest_type, config_type, _) = format.media_types();
         // serde_json orders the keys of a map by name or by insertion, depending on features that other crates of the
         // build enable. A struct is always written in the order of its fields.
@@ -125,16 +149,48 @@ impl Manifest {
             media_type: &'a str,
             config: Descriptor,
             layers: Vec<Descriptor>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            annotations: Option<&'a BTreeMap<String, String>>,
         }
         let manifest = Json {
             schema_version: 2,
             media_type: manifest_type,
             config: Descriptor::of(config_type, config),
             layers,
+            annotations: Some(annotations).filter(|all| format == Format::Oci && !all.is_empty()),
         };
         let bytes =
             serde_json::to_vec(&manifest).unwrap_or_else(|_| unreachable!("strings and numbers only"));
         Manifest::stored(manifest_type.to_owned(), bytes)
+    }
+}
+
+/// A manifest with the fields that lbuild writes, each once.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct ExactManifest {
+    schema_version: u8,
+    media_type: String,
+    config: ExactDescriptor,
+    layers: Vec<ExactDescriptor>,
+    #[serde(default, rename = "annotations")]
+    _annotations: BTreeMap<String, String>,
+}
+
+/// A descriptor in it.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct ExactDescriptor {
+    media_type: String,
+    size: u64,
+    digest: Digest,
+    #[serde(default, rename = "annotations")]
+    _annotations: BTreeMap<String, String>,
+}
+
+impl ExactDescriptor {
+    fn is_like(&self, other: &ExactDescriptor) -> bool {
+        (&self.media_type, self.size, self.digest) == (&other.media_type, other.size, other.digest)
     }
 }
 
@@ -241,9 +297,14 @@ impl Index {
         let preference =
             |(_, platform): &&(Descriptor, Option<Platform>)| platform.as_ref()?.preference(wanted);
         let fits = self.0.iter().filter(|entry| preference(entry).is_some()).min_by_key(preference);
+        fits.map(|(descriptor, _)| descriptor).or_else(|| self.only())
+    }
+
+    /// The only entry of an index without platforms.
+    pub(crate) fn only(&self) -> Option<&Descriptor> {
         let mut unknown = self.0.iter().filter(|(_, platform)| platform.is_none());
         let only = unknown.next().filter(|_| unknown.next().is_none() && self.platforms().is_empty());
-        fits.or(only).map(|(descriptor, _)| descriptor)
+        only.map(|(descriptor, _)| descriptor)
     }
 
     /// The platforms of the images. Attestation manifests (`unknown/unknown`) are left out.
@@ -262,11 +323,16 @@ pub fn parse_manifest(name: &str, bytes: &[u8]) -> Result<Parsed> {
     if json.get("manifests").is_some() {
         let index: spec::ImageIndex = serde_json::from_value(json).map_err(fail)?;
         let entries = index.manifests().iter().map(|entry| {
+            let is_attestation = entry.annotations().as_ref().is_some_and(|all| {
+                all.get(REFERENCE_TYPE).is_some_and(|kind| kind == "attestation-manifest")
+            });
+            let unknown = || Platform { os: "unknown".into(), architecture: "unknown".into(), variant: None };
             let platform = entry.platform().as_ref().map(|p| Platform {
                 os: p.os().to_string(),
                 architecture: p.architecture().to_string(),
                 variant: p.variant().clone().filter(|variant| !variant.is_empty()),
             });
+            let platform = platform.or_else(|| is_attestation.then(unknown));
             Ok((Descriptor::read(entry).map_err(fail)?, platform))
         });
         return Ok(Parsed::Index(Index(entries.collect::<Result<_>>()?)));

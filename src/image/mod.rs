@@ -34,6 +34,8 @@ pub use platform::{Arch, Platform};
 pub use reference::Reference;
 pub(crate) use reference::is_tag;
 
+use std::collections::BTreeMap;
+
 use crate::error::{Error, Result};
 
 /// One image for one platform: a config and its layers, lowest first.
@@ -43,12 +45,19 @@ pub struct Image {
     layers: Vec<Layer>,
     /// The manifest that it was read with, until it is changed.
     read: Option<Manifest>,
+    /// The annotations of its OCI manifest.
+    annotations: BTreeMap<String, String>,
 }
 
 impl Image {
     /// An image without files, for `platform`.
     pub fn scratch(platform: &Platform) -> Image {
-        Image { config: Config::scratch(platform), layers: Vec::new(), read: None }
+        Image {
+            config: Config::scratch(platform),
+            layers: Vec::new(),
+            read: None,
+            annotations: BTreeMap::new(),
+        }
     }
 
     /// An existing image: its config and its layers.
@@ -66,7 +75,7 @@ impl Image {
                 config: diff_ids.len(),
             });
         }
-        Ok(Image { config, layers, read: None })
+        Ok(Image { config, layers, read: None, annotations: BTreeMap::new() })
     }
 
     /// The image with `layers` in place of its own, of which some were changed.
@@ -76,13 +85,14 @@ impl Image {
         if diff_ids(&layers) != diff_ids(&self.layers) {
             self.config.set_diff_ids(&layers);
         }
-        Image { config: self.config, layers, read: None }
+        Image { layers, read: None, ..self }
     }
 
     /// The image with the manifest that it was read with, which is pushed as it is in its own format, unless lbuild would
-    /// write another one: with other blobs, media types or fields.
+    /// write another one: with other blobs, media types or fields. Its annotations stay in any case.
     #[must_use]
     pub(crate) fn read_with(mut self, manifest: &Manifest) -> Image {
+        self.annotations = manifest.annotations();
         let is_same = |format: Format| manifest.is_like(&self.manifest(format));
         let is_kept = [Format::Docker, Format::Oci].into_iter().any(is_same);
         self.read = is_kept.then(|| manifest.clone());
@@ -94,7 +104,7 @@ impl Image {
     pub fn append(mut self, layer: Layer, created_by: &str) -> Image {
         self.config.append_layer(&layer, self.layers.len(), created_by);
         self.layers.push(layer);
-        self.read = None;
+        self.unread();
         self
     }
 
@@ -102,7 +112,7 @@ impl Image {
     #[must_use]
     pub(crate) fn unchanged(mut self, key: Option<LayerKey>, created_by: &str) -> Image {
         self.config.append_history(created_by, key.map(|key| (key, 0, None)), self.layers.len(), true);
-        self.read = None;
+        self.unread();
         self
     }
 
@@ -116,7 +126,7 @@ impl Image {
         created_by: &str,
     ) -> Image {
         self.config.append_history(created_by, Some((key, layers, note)), self.layers.len(), true);
-        self.read = None;
+        self.unread();
         self
     }
 
@@ -124,7 +134,7 @@ impl Image {
     #[must_use]
     pub fn edit(mut self, edit: &ConfigEdit) -> Image {
         edit.apply(&mut self.config);
-        self.read = None;
+        self.unread();
         self
     }
 
@@ -133,6 +143,12 @@ impl Image {
     pub(crate) fn located(mut self, locate: impl Fn(&Blob) -> Blob) -> Image {
         self.layers.iter_mut().for_each(|layer| layer.blob = locate(&layer.blob));
         self
+    }
+
+    /// Forgets the manifest that it was read with: it is another image from now on.
+    fn unread(&mut self) {
+        self.read = None;
+        self.annotations.clear();
     }
 
     /// The config: platform, environment, command, history.
@@ -160,7 +176,7 @@ impl Image {
 
     /// The image's manifest in `format` as lbuild writes it.
     pub(crate) fn rendered(&self, format: Format) -> Manifest {
-        Manifest::render(format, &self.config_blob(), &self.layers)
+        Manifest::render(format, &self.config_blob(), &self.layers, &self.annotations)
     }
 
     /// The manifest's descriptors of the layers, lowest first.

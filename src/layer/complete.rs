@@ -60,6 +60,10 @@ pub(crate) fn complete(
             writer.put(&header)?;
         }
         let is_kept = !completion.without.contains(&position);
+        if !is_kept {
+            writer.put(reader.globals())?;
+            size += reader.globals().len() as u64;
+        }
         reader.pass(|bytes| {
             if is_kept {
                 writer.put(bytes)?;

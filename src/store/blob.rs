@@ -57,13 +57,14 @@ pub(crate) async fn open_layer(
     Ok((compression, Box::pin(stream::iter(pieces).chain(bytes))))
 }
 
-/// The bytes of a blob that is sent to a destination. A layer of a registry may not have been read by any tool before.
+/// The bytes of a blob that is sent to a destination, read at the `nearest` place that has it. A layer of a registry may not
+/// have been read by any tool before.
 ///
 /// # Errors
 /// [`Error::NotGzip`] for a layer from a registry that is not gzip, and those of [`open`].
-pub(crate) async fn open_gzip(registries: &Registries, blob: &Blob) -> Result<ByteStream> {
-    let Location::Registry(_) = &blob.location else { return open(registries, blob).await };
-    let (compression, bytes) = open_layer(registries, blob).await?;
+pub(crate) async fn open_gzip(registries: &Registries, blob: &Blob, nearest: &Blob) -> Result<ByteStream> {
+    let Location::Registry(_) = &blob.location else { return open(registries, nearest).await };
+    let (compression, bytes) = open_layer(registries, nearest).await?;
     require_gzip(blob, compression.unwrap_or(Compression::Gzip)).map(|()| bytes)
 }
 

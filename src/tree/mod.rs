@@ -26,7 +26,9 @@ pub use entry::{Content, Device, Entry, EntryKind, SourceFile, ZipContent};
 pub use file_tree::FileTree;
 pub(crate) use file_tree::image_path;
 pub use member::Member;
-pub(crate) use parents::{DirectoryFault, MOST_FAULTS, faults_of_directories};
+#[cfg(feature = "check")]
+pub(crate) use parents::DirectoryFault;
+pub(crate) use parents::{MOST_FAULTS, faults_of_directories};
 pub use path::ImagePath;
 pub(crate) use paths::Paths;
 pub use stat::Stat;

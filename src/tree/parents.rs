@@ -19,8 +19,10 @@ pub(crate) struct DirectoryFault<'a, C> {
     /// Its position in the layer.
     pub position: usize,
     /// Whether the layer has a later entry for the directory.
+    #[cfg_attr(not(feature = "check"), expect(dead_code, reason = "only the check tells them apart"))]
     pub is_late: bool,
     /// Whether a lower layer has an entry for the directory.
+    #[cfg_attr(not(feature = "check"), expect(dead_code, reason = "only the check tells them apart"))]
     pub is_below: bool,
 }
 

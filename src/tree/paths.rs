@@ -20,6 +20,10 @@ impl<'a, C> Paths<'a, C> {
     }
 
     /// The members with the same path, in the order of the archive; by path.
+    #[cfg_attr(
+        not(any(feature = "check", test)),
+        expect(dead_code, reason = "only the check looks for other repeated entries")
+    )]
     pub fn groups(&self) -> impl Iterator<Item = impl Iterator<Item = &'a Member<C>>> {
         let groups = self.order.chunk_by(|a, b| self.path(*a) == self.path(*b));
         groups.map(|group| group.iter().map(|at| &self.members[*at as usize]))

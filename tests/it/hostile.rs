@@ -5,6 +5,7 @@ mod archives;
 mod bombs;
 mod documents;
 mod elf;
+mod finished;
 mod links;
 mod member_counts;
 mod streams;

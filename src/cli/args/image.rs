@@ -20,7 +20,7 @@ Names of images and destinations:
 #[derive(ClapArgs, Default)]
 #[command(next_help_heading = "Image")]
 pub struct ImageArgs {
-    /// Package this directory (and read its lbuild.toml), zip package or file; `push` also takes a finished image
+    /// Package this directory (and read its lbuild.toml), zip package or file; `push` and `build` also take a finished image
     #[arg(default_value = ".", help_heading = None::<&str>)]
     pub path: PathBuf,
     /// Build for this architecture: arm64 (aarch64) or amd64 (x86_64)

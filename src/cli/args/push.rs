@@ -43,7 +43,7 @@ pub struct DestinationArgs {
     /// Add this tag at every destination (repeatable)
     #[arg(long)]
     pub tag: Vec<String>,
-    /// Set the manifest's format [default: docker; oci in an OCI layout]
+    /// Set the manifest's format [default: docker; oci in an OCI layout; that of a finished image in a registry]
     #[arg(long, value_enum)]
     pub format: Option<FormatName>,
     /// Do everything but write to the destinations

@@ -26,7 +26,6 @@ pub async fn run(command: &BaseCommand, context: &Context) -> Result<(), Failure
 }
 
 /// The image that a text names: an image, or a function by its name or ARN. Images have a registry or a scheme.
-#[cfg_attr(not(feature = "aws"), expect(clippy::unused_async, reason = "functions are looked up"))]
 pub async fn named(text: &str, context: &Context) -> Result<Named, Failure> {
     let is_file = ["oci:", "docker-archive:"].iter().any(|scheme| text.starts_with(scheme));
     let is_function = text.starts_with("arn:") || !is_file && !text.contains('/');

@@ -80,16 +80,15 @@ pub fn text(event: &Event) -> Option<String> {
             let made = if *cached { "unchanged" } else { "made" };
             format!("layer    {layer} {} {} {made}", short(*digest), bytes(*size))
         }
-        Event::LayerMended { layer, was, digest, size, directories } => {
-            let change = match &directories[..] {
-                [] => "it was not gzip".to_owned(),
-                [one] => format!("with an entry for the directory {one}"),
-                [first, others @ ..] => {
-                    format!("with entries for the directories {first} and {} more", others.len())
-                }
-            };
-            let (number, was) = (layer + 1, short(*was));
-            format!("mended   layer {number} {} {}, was {was}: {change}", short(*digest), bytes(*size))
+        Event::LayerMended { layer, was, digest, size, compressed, directories, directory } => {
+            let gzip = compressed.then(|| "as gzip".to_owned());
+            let entries = directory.as_ref().map(|first| match directories {
+                1 => format!("with an entry for the directory {first}"),
+                _ => format!("with entries for the directories {first} and {} more", directories - 1),
+            });
+            let change: Vec<String> = gzip.into_iter().chain(entries).collect();
+            let (digest, size, was) = (short(*digest), bytes(*size), short(*was));
+            format!("mended   layer {layer} {digest} {size}, was {was}: {}", change.join(", "))
         }
         Event::Slimmed { layer, files, bytes: size } => {
             format!("slim     {layer} without {files} files, {}", bytes(*size))

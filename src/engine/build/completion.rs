@@ -1,6 +1,6 @@
 //! Decides which entries of directories the layers of an image lack, by the rules of `lbuild check`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use crate::layer::Completion;
 use crate::scan::{LayerScan, NoFact, ScannedFile, view};
@@ -9,92 +9,127 @@ use crate::tree::{Entry, ImagePath, MOST_FAULTS, Member, Paths, View, faults_of_
 type Scan = LayerScan<NoFact>;
 type File = ScannedFile<NoFact>;
 
-/// What each layer lacks, the lowest first. `epoch` is the time of directories without an entry, which get the mode and the
-/// owner that container engines create them with. An unknown layer may have any directory, so nothing is added to it and to
-/// the layers above it.
+/// Upper bound on the bytes of the paths that are put into the layers of an image: hostile layers of some hundred bytes can
+/// lack directories with paths of megabytes.
+const MOST_BYTES: usize = 16 << 20;
+
+/// The entries that each layer lacks, the lowest first. `epoch` is the time of directories without an entry, which get the
+/// mode and the owner that container engines create them with. An unknown layer may have any directory, so nothing is added
+/// to it and to the layers above it.
 pub(super) fn completions(scans: &[Option<Scan>], epoch: u64) -> Vec<Completion> {
-    let known = scans.iter().map_while(Option::as_ref);
-    let paths: Vec<Paths<'_, File>> = known.map(|scan| Paths::of(&scan.members)).collect();
-    let mut added: BTreeSet<String> = BTreeSet::new();
-    let mut all = vec![Completion::default(); scans.len()];
-    for (number, completion) in all.iter_mut().enumerate().take(paths.len()) {
-        let Some(scan) = scans[number].as_ref().filter(|scan| !scan.from_tree) else { continue };
-        let listed = &paths[number];
-        let is_below =
-            |path: &str| added.contains(path) || paths[..number].iter().any(|lower| lower.contains(path));
+    let known: Vec<&Scan> = scans.iter().map_while(Option::as_ref).collect();
+    let paths: Vec<Paths<'_, File>> = known.iter().map(|scan| Paths::of(&scan.members)).collect();
+    let mut links = Links::new(scans);
+    let mut added: BTreeSet<ImagePath> = BTreeSet::new();
+    let (mut all, mut bytes) = (vec![Completion::default(); scans.len()], 0);
+    for (number, (scan, listed)) in known.iter().zip(&paths).enumerate() {
+        let is_below = |path: &str| {
+            added.contains(&ImagePath::from(path)) || paths[..number].iter().any(|lower| lower.contains(path))
+        };
         let faults = faults_of_directories(&scan.members, listed, is_below);
+        let lengths = faults.keys().map(|path| path.len());
+        bytes += lengths.chain(listed.repeated_directories().map(|path| path.len())).sum::<usize>();
         // The check reports them.
-        if faults.len() > MOST_FAULTS {
-            continue;
+        if faults.len() > MOST_FAULTS || bytes > MOST_BYTES {
+            break;
         }
-        if !faults.is_empty() {
-            let view = view(&scans[..=number]);
-            for (path, fault) in &faults {
-                let path = upper_part(&fault.member.path, path);
-                if !is_in_link(&view, &path) {
-                    put(completion, scan, listed, &path, Some((fault.position, epoch)));
-                }
+        let mut directories = Directories { completion: Completion::default(), scan, listed };
+        for (text, fault) in &faults {
+            let path = upper_part(&fault.member.path, text);
+            if !links.lead_to(path) {
+                directories.put(&ImagePath::new(path), Some((fault.position, epoch)));
             }
         }
-        for path in listed.repeated_directories() {
-            put(completion, scan, listed, path, None);
-        }
+        listed.repeated_directories().for_each(|path| directories.put(path, None));
+        let mut completion = directories.completion;
         for entries in completion.before.values_mut() {
             entries.sort_by(|a, b| a.path.cmp(&b.path));
-            added.extend(entries.iter().map(|entry| entry.path.as_str().to_owned()));
+            added.extend(entries.iter().map(|entry| entry.path.clone()));
         }
+        all[number] = completion;
     }
     all
 }
 
-/// Puts the entry of a directory to a position of the layer and a time for it, or to its first place. The layer's own entries
-/// of it are left out; the last of them is what an engine leaves on disk.
-fn put(
-    completion: &mut Completion,
-    scan: &Scan,
-    listed: &Paths<'_, File>,
-    path: &ImagePath,
-    missing: Option<(usize, u64)>,
-) {
-    let own: Vec<usize> = listed.entries(path.as_str()).collect();
-    // Which of several kinds of entries a path has is for the user to decide.
-    let is_directory = |at: &usize| {
-        let member = &scan.members[*at];
-        member.is_directory() && member.path == *path
-    };
-    if !own.iter().all(is_directory) {
-        return;
-    }
-    let entry = match own.last() {
-        Some(last) => scan.members[*last].clone().map_content(|_| ()),
-        None => Member {
-            path: path.clone(),
-            entry: Entry::directory(),
-            mtime: missing.map_or(0, |(_, epoch)| epoch),
-        },
-    };
-    let Some(place) = missing.map(|(position, _)| position).or(own.first().copied()) else { return };
-    // A directory that is both late and repeated is put in once.
-    if own.first().is_some_and(|first| !completion.without.insert(*first)) {
-        return;
-    }
-    completion.without.extend(own);
-    completion.before.entry(place).or_default().push(entry);
+/// The directories that are put into a layer.
+struct Directories<'a> {
+    completion: Completion,
+    scan: &'a Scan,
+    listed: &'a Paths<'a, File>,
 }
 
-/// The directory of a member whose printable path is `text`.
-fn upper_part(member: &ImagePath, text: &str) -> ImagePath {
-    let parts = text.split('/').count();
-    let bytes: Vec<&[u8]> = member.as_bytes().split(|byte| *byte == b'/').take(parts).collect();
-    ImagePath::new(&bytes.join(&b'/'))
+impl Directories<'_> {
+    /// Puts the entry of a directory to a position of the layer and with a time, if it is missing there, else to the place of
+    /// its first entry. The layer's own entries of it are left out; the last of them is the one that engines leave on disk.
+    fn put(&mut self, path: &ImagePath, missing: Option<(usize, u64)>) {
+        let own: Vec<usize> = self.listed.entries(path.as_str()).collect();
+        // Which of several kinds of entries a path has is for the user to decide.
+        let is_directory = |at: &usize| {
+            let member = &self.scan.members[*at];
+            member.is_directory() && member.path == *path
+        };
+        if !own.iter().all(is_directory) {
+            return;
+        }
+        let entry = match (own.last(), missing) {
+            (Some(last), _) => self.scan.members[*last].clone().map_content(|_| ()),
+            (None, Some((_, epoch))) => {
+                Member { path: path.clone(), entry: Entry::directory(), mtime: epoch }
+            }
+            (None, None) => return,
+        };
+        let Some(place) = missing.map(|(position, _)| position).or(own.first().copied()) else { return };
+        // A directory that is both late and repeated is put in once.
+        if own.first().is_some_and(|first| !self.completion.without.insert(*first)) {
+            return;
+        }
+        self.completion.without.extend(own);
+        self.completion.before.entry(place).or_default().push(entry);
+    }
 }
 
-/// Whether a directory is reached through a symbolic link: its entry is at the link's target, and one at this path would
-/// replace the link.
-fn is_in_link(view: &View<'_, File>, path: &ImagePath) -> bool {
-    let path = path.as_bytes();
-    let above = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(end, _)| &path[..end]);
-    above.into_iter().any(|dir| view.get(dir).is_some_and(|entry| entry.member.is_symlink()))
+/// The bytes of the directory of a member whose printable path is `text`.
+fn upper_part<'m>(member: &'m ImagePath, text: &str) -> &'m [u8] {
+    let bytes = member.as_bytes();
+    let ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(end, _)| end);
+    let end = ends.chain([bytes.len()]).nth(text.bytes().filter(|byte| *byte == b'/').count());
+    &bytes[..end.unwrap_or(bytes.len())]
+}
+
+/// Tells which paths are reached through symbolic links, as the check does: the entry of such a directory is at the link's
+/// target, and one for it would change what is there.
+struct Links<'a> {
+    scans: &'a [Option<Scan>],
+    /// The image, once a directory is missing.
+    view: Option<View<'a, File>>,
+    /// For directories that were looked at.
+    known: HashMap<&'a [u8], bool>,
+}
+
+impl<'a> Links<'a> {
+    fn new(scans: &'a [Option<Scan>]) -> Links<'a> {
+        Links { scans, view: None, known: HashMap::new() }
+    }
+
+    /// Whether a directory above this path is a link.
+    fn lead_to(&mut self, path: &'a [u8]) -> bool {
+        let view = self.view.get_or_insert_with(|| view(self.scans));
+        let (mut unknown, mut dir, mut found) = (Vec::new(), path, false);
+        while let Some(end) = dir.iter().rposition(|byte| *byte == b'/') {
+            dir = &dir[..end];
+            if let Some(known) = self.known.get(dir) {
+                found = *known;
+                break;
+            }
+            unknown.push(dir);
+        }
+        // From the top down.
+        for dir in unknown.into_iter().rev() {
+            found = found || view.get(dir).is_some_and(|entry| entry.member.is_symlink());
+            self.known.insert(dir, found);
+        }
+        found
+    }
 }
 
 #[cfg(test)]

@@ -11,6 +11,32 @@ use crate::engine::session::Session;
 use crate::error::{Error, Result};
 use crate::image::{Blob, Compression, Digest, Layer};
 
+/// A layer as its image declares it.
+pub(super) struct Declared {
+    pub(super) layer: Layer,
+    pub(super) compression: Compression,
+}
+
+/// The layers as manifest and config declare them.
+pub(super) fn declared(store: &ImageStore, name: &str, found: &StoredImage) -> Result<Vec<Declared>> {
+    let diff_ids = found.config.diff_ids();
+    if diff_ids.len() != found.layers.len() {
+        let (manifest, config) = (found.layers.len(), diff_ids.len());
+        return Err(Error::LayersMismatch { image: name.to_owned(), manifest, config });
+    }
+    let declared = found.layers.iter().zip(diff_ids).map(|(layer, diff_id)| {
+        let compression = Compression::of(&layer.media_type).ok_or_else(|| Error::ForeignLayer {
+            image: name.to_owned(),
+            digest: layer.digest,
+            media_type: layer.media_type.clone(),
+        })?;
+        let blob = store.blob(layer.digest, layer.size);
+        let layer = Layer { blob, diff_id: parse_diff_id(name, diff_id)?, key: None };
+        Ok(Declared { layer, compression })
+    });
+    declared.collect()
+}
+
 /// The layers of a stored image: gzip layers unchanged, others recompressed.
 pub(super) async fn layers(
     session: &Arc<Session>,
@@ -18,35 +44,34 @@ pub(super) async fn layers(
     name: &str,
     found: &StoredImage,
 ) -> Result<Vec<Layer>> {
-    let diff_ids = found.config.diff_ids();
-    if diff_ids.len() != found.layers.len() {
-        let (manifest, config) = (found.layers.len(), diff_ids.len());
-        return Err(Error::LayersMismatch { image: name.to_owned(), manifest, config });
-    }
-    let blobs: Vec<Blob> = found.layers.iter().map(|layer| store.blob(layer.digest, layer.size)).collect();
+    let declared = declared(store, name, found)?;
+    let blobs: Vec<Blob> = declared.iter().map(|declared| declared.layer.blob.clone()).collect();
     let compressions = compression::of_layers(session, &blobs).await;
-    let mut layers = Vec::with_capacity(found.layers.len());
-    for (((layer, blob), real), diff_id) in found.layers.iter().zip(blobs).zip(compressions).zip(diff_ids) {
-        let declared = Compression::of(&layer.media_type).ok_or_else(|| Error::ForeignLayer {
-            image: name.to_owned(),
-            digest: layer.digest,
-            media_type: layer.media_type.clone(),
-        })?;
-        let layer = match recompressed(session, name, &blob, real.unwrap_or(declared)).await? {
-            Some(layer) => layer,
-            None => Layer { blob, diff_id: parse_diff_id(name, diff_id)?, key: None },
-        };
-        if layer.diff_id.to_string() != diff_id {
-            return Err(Error::DiffId {
-                image: name.to_owned(),
-                digest: layer.blob.digest,
-                expected: diff_id.to_owned(),
-                got: layer.diff_id,
-            });
-        }
-        layers.push(layer);
+    let mut layers = Vec::with_capacity(declared.len());
+    for (Declared { layer, compression }, real) in declared.into_iter().zip(compressions) {
+        let recompressed = recompressed(session, name, &layer.blob, real.unwrap_or(compression)).await?;
+        layers.push(match recompressed {
+            Some(recompressed) => {
+                same_tar(name, &layer, &recompressed)?;
+                recompressed
+            }
+            None => layer,
+        });
     }
     Ok(layers)
+}
+
+/// Fails if the tar of a recompressed layer is not that which its config names.
+pub(super) fn same_tar(image: &str, layer: &Layer, recompressed: &Layer) -> Result<()> {
+    if recompressed.diff_id == layer.diff_id {
+        return Ok(());
+    }
+    Err(Error::DiffId {
+        image: image.to_owned(),
+        digest: recompressed.blob.digest,
+        expected: layer.diff_id.to_string(),
+        got: recompressed.diff_id,
+    })
 }
 
 fn parse_diff_id(image: &str, text: &str) -> Result<Digest> {

@@ -1,6 +1,6 @@
 //! Finished images, of which layers that Lambda refuses are mended: the same files and settings in other bytes.
 //!
-//! * All layers become gzip ([`rewrite`](super::rewrite)), and their media types those of one family.
+//! * All layers become gzip, and their media types those of one family.
 //! * Directories get the entries that they lack ([`completion`](super::completion)). This changes the diff id of the layer,
 //!   and so the image's id.
 //!
@@ -11,16 +11,19 @@ use std::sync::Arc;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::completion::completions;
-use super::gzip;
-use super::rewrite::completed;
-use crate::engine::find::{self, ImageStore};
+use super::gzip::{self, Declared};
+use super::rewrite::{completed, recompressed};
+use crate::engine::find::{self, StoredImage};
 use crate::engine::inspect::{Scanner, scan};
 use crate::engine::session::Session;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::event::Event;
-use crate::image::{Image, Layer, Location, Platform};
+use crate::image::{Compression, Config, Image, Layer, Location, Platform};
+use crate::layer::Completion;
 use crate::recipe::Base;
 use crate::scan::{LayerScan, NoAnnotator, NoFact};
+
+type Scan = LayerScan<NoFact>;
 
 /// A finished image, mended. `epoch` is the time of the directories that are added. The layers are scanned by `scanner`, if
 /// they are scanned for a check afterwards.
@@ -32,65 +35,96 @@ pub(super) async fn finished(
     scanner: Option<&Scanner>,
 ) -> Result<Image> {
     let (store, name, found) = find::resolve(session, base, platform).await?;
-    let layers = gzip::layers(session, &store, &name, &found).await?;
+    let declared = gzip::declared(&store, &name, &found)?;
+    let layers = declared.iter().map(|declared| declared.layer.clone()).collect();
     let image = Image::existing(&name, found.config.clone(), layers)?;
-    // An image of this machine is not fetched: its layers in registries are those of the base that it was built on.
-    let is_read = |layer: &Layer| {
-        !(matches!(store, ImageStore::Local(_)) && matches!(layer.blob.location, Location::Registry(_)))
+    let scans = scans(session, &name, base, &found, &declared, scanner).await?;
+    // A descriptor may give a wrong size or compression.
+    let real = |(declared, scan): (Declared, &Option<Scan>)| match scan {
+        Some(scan) => {
+            let mut layer = declared.layer;
+            layer.blob.size = scan.stored;
+            (layer, scan.compression)
+        }
+        None => (declared.layer, declared.compression),
     };
-    let scans = scans(session, &name, &image, scanner, is_read).await?;
-    // A descriptor may give a wrong size.
-    let real = |(layer, scan): (&Layer, &Option<LayerScan<NoFact>>)| {
-        let mut layer = layer.clone();
-        layer.blob.size = scan.as_ref().map_or(layer.blob.size, |scan| scan.stored);
-        layer
-    };
-    let layers: Vec<Layer> = image.layers().iter().zip(&scans).map(real).collect();
+    let layers: Vec<_> = declared.into_iter().zip(&scans).map(real).collect();
     let completions = session.threads.run(1, move |_, _| Ok(completions(&scans, epoch))).await?;
     let mut mended = Vec::with_capacity(layers.len());
-    for ((number, layer), (was, completion)) in
-        layers.into_iter().enumerate().zip(found.layers.iter().zip(completions))
-    {
-        let directories: Vec<String> =
-            completion.directories().map(|entry| entry.path.as_str().to_owned()).collect();
-        let layer = match completion.is_empty() {
-            true => layer,
-            false => completed(session, &name, &layer, completion).await?,
-        };
-        let (digest, size) = (layer.blob.digest, layer.blob.size);
-        if digest != was.digest {
-            let was = was.digest;
-            session.events.emit(Event::LayerMended { layer: number, was, digest, size, directories });
-        }
-        mended.push(layer);
+    for (number, ((layer, compression), completion)) in layers.into_iter().zip(completions).enumerate() {
+        mended.push(layer_mended(session, &name, number, layer, compression, completion).await?);
     }
     Ok(image.with_layers(mended).read_with(&found.manifest))
 }
 
-/// The scan of each layer that is read; `None` also for one that has a fault, which the check reports, or another tar than
-/// the config says.
+/// A layer that Lambda accepts, and an event if it is another one.
+async fn layer_mended(
+    session: &Arc<Session>,
+    image: &str,
+    number: usize,
+    layer: Layer,
+    compression: Compression,
+    completion: Completion,
+) -> Result<Layer> {
+    let first = completion.directories().next().map(|entry| entry.path.as_str().to_owned());
+    let directories = completion.directories().count();
+    let was = layer.blob.digest;
+    // What was fetched for the scan is not fetched again.
+    let nearest = Layer { blob: session.nearest(&layer.blob), ..layer.clone() };
+    let mended = match completion.is_empty() {
+        false => Some(completed(session, image, &nearest, completion).await?),
+        true => recompressed(session, image, &nearest.blob, compression).await?,
+    };
+    let Some(mended) = mended else { return Ok(layer) };
+    if directories == 0 {
+        gzip::same_tar(image, &layer, &mended)?;
+    }
+    let (digest, size, compressed) = (mended.blob.digest, mended.blob.size, compression != Compression::Gzip);
+    let (layer, directory) = (number, first);
+    session.events.emit(Event::LayerMended { layer, was, digest, size, compressed, directories, directory });
+    Ok(mended)
+}
+
+/// The scan of each layer; `None` for one that is not read, that has a fault, which the check reports, or that is another tar
+/// than the config says.
 async fn scans(
     session: &Arc<Session>,
     name: &str,
-    image: &Image,
+    base: &Base,
+    found: &StoredImage,
+    declared: &[Declared],
     scanner: Option<&Scanner>,
-    is_read: impl Fn(&Layer) -> bool,
-) -> Result<Vec<Option<LayerScan<NoFact>>>> {
-    let passing = scanner.map(|scanner| scanner(image.config()));
-    let scans = image.layers().iter().map(async |layer| {
-        if !is_read(layer) {
+) -> Result<Vec<Option<Scan>>> {
+    let passing = scanner.map(|scanner| scanner(&found.config));
+    let (bare, budget) = (Arc::new(NoAnnotator), scan::budget(&Arc::new(NoAnnotator)));
+    let scans = declared.iter().map(async |Declared { layer, .. }| {
+        if is_of_base(base, &found.config, layer) {
             return Ok(None);
         }
         let scanned = match &passing {
             Some(passing) => passing.listed(name, &layer.blob).await,
-            None => scan::listed(session, name, &layer.blob, Arc::new(NoAnnotator)).await,
+            None => scan::listed(session, name, &layer.blob, bare.clone(), &budget).await,
         };
         match scanned {
             Ok(scan) => Ok(Some(scan).filter(|scan| scan.diff_id == layer.diff_id)),
-            Err(error) if error.is_of_layer() && !session.cache.lost(&error) => Ok(None),
+            Err(error) if session.cache.lost(&error) => Err(error),
+            Err(error) if error.is_of_layer() || is_too_large(&error) => Ok(None),
             Err(error) => Err(error),
         }
     });
     let scans: Vec<_> = scans.collect();
-    stream::iter(scans).buffered(session.threads.all()).try_collect().await
+    let at_once = scan::at_once(session, &found.layers);
+    stream::iter(scans).buffered(at_once).try_collect().await
+}
+
+/// Whether a layer of a finished image is one of the base on which this machine has built the image: the base is not fetched
+/// only to push the image, and is in a registry already.
+pub(super) fn is_of_base(image: &Base, config: &Config, layer: &Layer) -> bool {
+    matches!((image, &layer.blob.location), (Base::Local { .. }, Location::Registry(_)))
+        && config.history().iter().any(|entry| entry.key.is_some())
+}
+
+/// Whether a layer has more files than fit into memory, which is an error only of the check.
+fn is_too_large(error: &Error) -> bool {
+    matches!(error, Error::Scan { source, .. } if matches!(**source, Error::TooManyFiles { .. }))
 }

@@ -11,6 +11,7 @@ use super::ahead::{Ahead, Stages};
 use super::base;
 use super::beneath::is_of_aws;
 use super::cached::Cached;
+use super::mend;
 use super::mounts;
 use super::packages::PlannedPackages;
 use super::planned::{Planned, PlannedLayer};
@@ -23,7 +24,7 @@ use crate::engine::inspect::Scanner;
 use crate::engine::publish::Push;
 use crate::engine::session::{Caching, Session};
 use crate::error::{Error, Result};
-use crate::image::{Config, ConfigEdit, Digest, Image, Layer, Location, Platform};
+use crate::image::{Config, ConfigEdit, Digest, Image, Layer, Platform};
 use crate::recipe::{Add, Base, Recipe, Run, Source, Stage, Step};
 use crate::source::{self, Context, SourceImage, SourcePlan};
 
@@ -284,13 +285,10 @@ impl Building<'_> {
             scanner(&edits(stage).fold(image.config().clone(), |config, edit| config.edit(edit)))
         });
         for layer in image.layers() {
-            let is_published = match &layer.blob.location {
-                Location::Registry(_) => true,
-                Location::Memory(_) | Location::File(_) | Location::Slice { .. } => !stage.finished,
-            };
+            // Any layer of a finished image may have the user's own files.
+            let is_of_base = !stage.finished || mend::is_of_base(&stage.base, image.config(), layer);
             pushes.iter().for_each(|push| match layer.key {
-                None if is_published => push.published_layer(layer, passing.as_ref()),
-                // It may have the user's own files.
+                None if is_of_base => push.published_layer(layer, passing.as_ref()),
                 None => push.layer(layer),
                 // An earlier stage built the layer, perhaps from the user's own files, so it waits for the check.
                 Some(_) => push.layer(layer),

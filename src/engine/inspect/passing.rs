@@ -28,7 +28,8 @@ pub(in crate::engine) trait Passing: Send + Sync {
     fn scanned(&self, blob: &Blob, bytes: ByteStream) -> ByteStream;
     /// Waits for the scans of a layer that have begun. Returns whether the layer passed, but cannot be scanned.
     fn settled(&self, layer: Digest) -> BoxFuture<'_, bool>;
-    /// The scan of a layer, without what was looked for in its files. It is made if it is not known.
+    /// The scan of a layer, without what was looked for in its files. It is made if it is not known. Its memory counts
+    /// against the budget of the scanner.
     fn listed<'a>(&'a self, image: &'a str, layer: &'a Blob) -> BoxFuture<'a, Result<LayerScan<NoFact>>>;
 }
 
@@ -99,7 +100,7 @@ impl<A: Annotate> Passing for Scans<A> {
     }
 
     fn listed<'a>(&'a self, image: &'a str, layer: &'a Blob) -> BoxFuture<'a, Result<LayerScan<NoFact>>> {
-        scan::listed(&self.session, image, layer, self.annotator.clone()).boxed()
+        scan::listed(&self.session, image, layer, self.annotator.clone(), &self.budget).boxed()
     }
 }
 

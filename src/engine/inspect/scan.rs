@@ -58,10 +58,14 @@ pub(in crate::engine) async fn of_image<A: Annotate>(
         }
     };
     let layers: Vec<_> = found.layers.iter().cloned().map(one).collect();
+    Scans::of(stream::iter(layers).buffered(at_once(session, &found.layers)).collect().await)
+}
+
+/// The number of these layers that are scanned at the same time.
+pub(in crate::engine) fn at_once(session: &Session, layers: &[Descriptor]) -> usize {
     // A zstd decoder may hold more than a hundred megabytes, so that two of them may exceed the budget.
     let is_zstd = |layer: &Descriptor| Compression::of(&layer.media_type) == Some(Compression::Zstd);
-    let at_once = if found.layers.iter().any(is_zstd) { 1 } else { session.threads.all().min(AT_ONCE) };
-    Scans::of(stream::iter(layers).buffered(at_once).collect().await)
+    if layers.iter().any(is_zstd) { 1 } else { session.threads.all().min(AT_ONCE) }
 }
 
 /// The cached scan of a layer.
@@ -231,12 +235,13 @@ pub(in crate::engine) async fn listed<A: Annotate>(
     image: &str,
     blob: &Blob,
     annotator: Arc<A>,
+    budget: &MemoryBudget<A::Fact>,
 ) -> Result<LayerScan<NoFact>> {
-    let (budget, nearest) = (budget(&annotator), session.nearest(blob));
+    let nearest = session.nearest(blob);
     let is_remote = matches!(nearest.location, Location::Registry(_));
     let scanned = match is_remote && !session.cache.has_note(key(&*annotator, blob.digest)) {
-        true => of_fetched(session, nearest, annotator, &budget).await,
-        false => of_layer(session, image, nearest, annotator, &budget).await,
+        true => of_fetched(session, nearest, annotator, budget).await,
+        false => of_layer(session, image, nearest, annotator, budget).await,
     };
     scanned.map(LayerScan::without_facts)
 }
@@ -264,7 +269,7 @@ pub(in crate::engine) async fn of_fetched<A: Annotate>(
 }
 
 /// The error for a layer that cannot be scanned. A fault of this machine or of the network is not one of the layer.
-fn in_layer(image: &str, digest: Digest, source: Error) -> Error {
+pub(in crate::engine) fn in_layer(image: &str, digest: Digest, source: Error) -> Error {
     match source.kind() {
         Kind::Base => Error::Scan { image: image.to_owned(), digest, source: source.into() },
         _ => source,

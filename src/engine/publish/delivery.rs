@@ -171,8 +171,8 @@ impl Delivery {
         let mut retry = self.session.registries.retry();
         loop {
             // `open` retries its own request; this loop retries a transfer that breaks off.
-            let blob = self.session.nearest(&self.blob);
-            let bytes = store::open_gzip(&self.session.registries, &blob).await?;
+            let nearest = self.session.nearest(&self.blob);
+            let bytes = store::open_gzip(&self.session.registries, &self.blob, &nearest).await?;
             match layout.put_blob(self.blob.digest, bytes, &progress).await {
                 Err(error) => retry.after(error).await?,
                 done => return done,

@@ -32,7 +32,7 @@ pub(super) async fn upload(
         progress: Arc::new(move |sent| progress(&shared, &destination, &sending, sent)),
     };
     let open = async || {
-        let bytes = store::open_gzip(&session.registries, blob).await?;
+        let bytes = store::open_gzip(&session.registries, blob, &session.nearest(blob)).await?;
         Ok(match passing {
             Some(passing) => passing.scanned(blob, bytes),
             None => bytes,

@@ -50,6 +50,11 @@ impl<R: BufRead> Decoded<R> {
         self.recorded = on.then(Vec::new);
     }
 
+    /// The recorded bytes that were not passed on.
+    pub(super) fn recorded(&self) -> &[u8] {
+        self.recorded.as_deref().unwrap_or_default()
+    }
+
     /// Passes on the recorded bytes, and forgets them.
     pub(super) fn pass_on<E>(
         &mut self,

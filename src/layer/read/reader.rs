@@ -36,6 +36,8 @@ pub(crate) struct LayerReader<R: BufRead> {
     holes: u64,
     /// The number of bytes in the extended headers of the current member.
     extended: u64,
+    /// The number of recorded bytes up to the last header that is also for the members after the current one.
+    globals: usize,
     buffer: Vec<u8>,
     ended: bool,
 }
@@ -53,6 +55,7 @@ impl<R: BufRead> LayerReader<R> {
             segments,
             holes,
             extended: 0,
+            globals: 0,
             buffer: vec![0; CHUNK],
             ended: false,
         }
@@ -68,7 +71,7 @@ impl<R: BufRead> LayerReader<R> {
         self.skip_padding()?;
         (self.left, self.padding) = (0, 0);
         let mut extended = Extended::default();
-        self.extended = 0;
+        (self.extended, self.globals) = (0, 0);
         loop {
             let Some(header) = self.header()? else {
                 return match extended.is_empty() {
@@ -77,12 +80,16 @@ impl<R: BufRead> LayerReader<R> {
                 };
             };
             let size = size_of(&header)?;
+            self.extended = self.extended.saturating_add(BLOCK as u64);
             match header.entry_type() {
                 EntryType::GNULongName => extended.name = Some(trimmed(self.small(size)?)),
                 EntryType::GNULongLink => extended.link = Some(trimmed(self.small(size)?)),
                 EntryType::XHeader => extended.take(&self.small(size)?)?,
                 // Attributes of all members that follow; git writes its commit there.
-                EntryType::XGlobalHeader => drop(self.small(size)?),
+                EntryType::XGlobalHeader => {
+                    drop(self.small(size)?);
+                    self.globals = self.tar.recorded().len();
+                }
                 flag => return self.member(&header, flag, size, extended).map(Some),
             }
         }
@@ -125,6 +132,12 @@ impl<R: BufRead> LayerReader<R> {
         }
         self.skip_padding()?;
         self.tar.pass_on(&mut each)
+    }
+
+    /// The headers before the current member that are also for the members after it. They come before its own in what
+    /// [`pass`](LayerReader::pass) passes on.
+    pub fn globals(&self) -> &[u8] {
+        &self.tar.recorded()[..self.globals]
     }
 
     /// Whether [`content`](LayerReader::content) stays within the limit. The holes of a sparse file are not in the tar,

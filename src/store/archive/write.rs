@@ -73,7 +73,7 @@ impl ArchiveWriter<'_> {
         let start = self.file.position()?;
         let mut retry = self.registries.retry();
         loop {
-            let bytes = open_gzip(self.registries, blob).await?;
+            let bytes = open_gzip(self.registries, blob, blob).await?;
             match write_stream(&self.file, bytes, progress).await {
                 Ok(()) => break,
                 Err(error) => retry.after(error).await?,

@@ -55,18 +55,28 @@ pub async fn send(args: &Push, name: &str, context: &Context) -> Result<Sent, Fa
     finished.send(&engine, &context.report).await
 }
 
-/// The image of this name for a platform, or for its only one.
+/// The image of this name for a platform, or its only one.
 pub async fn found(
     image: &Base,
     platform: Option<&Platform>,
     engine: &Engine,
 ) -> Result<StoredImage, Failure> {
-    match engine.inspect(image, platform).await? {
+    if let Some(platform) = platform {
+        // The config decides, whatever an index says.
+        return Ok(engine.resolve(image, platform).await?);
+    }
+    match engine.inspect(image, None).await? {
         Inspected::Image(found) => Ok(*found),
         Inspected::Index { index, .. } => {
             let offered: Vec<String> = index.platforms().iter().map(ToString::to_string).collect();
-            let message = format!("{image} is an index of images for {}", offered.join(", "));
-            Err(Failure::usage(message, "select one with --arch; Lambda accepts only an image, not an index"))
+            let message = match offered.is_empty() {
+                true => format!("{image} is an index of images without platforms"),
+                false => format!("{image} is an index of images for {}", offered.join(", ")),
+            };
+            Err(Failure::usage(
+                message,
+                "select one with --arch, or by its digest; Lambda accepts only an image, not an index",
+            ))
         }
     }
 }
@@ -122,14 +132,26 @@ impl Finished<'_> {
 /// Notes which digests differ from those that the image had, and why.
 fn explain(found: &StoredImage, image: &Image, to: &[(Destination, Format)], report: &Report) {
     if let Some(index) = found.index {
-        let platform = found.config.platform();
+        let (platform, digest) = (found.config.platform(), found.manifest.digest);
         report.note(&format!(
-            "the name refers to the index {index}: only its image for {platform} is pushed, {}",
-            found.manifest.digest
+            "the name refers to the index {index}: only its image for {platform} is pushed, {digest}"
         ));
     }
-    let mut formats: Vec<Format> = to.iter().map(|(_, format)| *format).collect();
-    formats.dedup();
+    let (id, own) = (found.config_digest, image.config_blob().digest);
+    let ids = match id == own {
+        true => format!("the image's id stays {id}"),
+        false => format!("the image's id was {id} and becomes {own}, because layers have other diff ids"),
+    };
+    // Archives and the local store have no manifests.
+    let has_manifest = !matches!(found.base, Base::Archive { .. } | Base::Local { .. });
+    let is_stored =
+        |to: &Destination| matches!(to, Destination::Registry { .. } | Destination::Layout { .. });
+    let stored = to.iter().filter(|(to, _)| has_manifest && is_stored(to)).map(|(_, format)| *format);
+    let all = [Format::Docker, Format::Oci].into_iter();
+    let formats: Vec<Format> = all.filter(|format| stored.clone().any(|stored| stored == *format)).collect();
+    if formats.is_empty() {
+        report.note(&ids);
+    }
     for format in formats {
         let (was, manifest) = (&found.manifest, image.manifest(format));
         if manifest.digest == was.digest {
@@ -144,14 +166,7 @@ fn explain(found: &StoredImage, image: &Image, to: &[(Destination, Format)], rep
         } else {
             "the media types, sizes or fields of its manifest are mended"
         };
-        let (id, own) = (found.config_digest, image.config_blob().digest);
-        let ids = match id == own {
-            true => format!("its id stays {id}"),
-            false => format!("its id was {id} and becomes {own}, because layers have other diff ids"),
-        };
-        report.note(&format!(
-            "the image's digest was {} and becomes {}: {why}; {ids}",
-            was.digest, manifest.digest
-        ));
+        let (was, digest) = (was.digest, manifest.digest);
+        report.note(&format!("the image's digest was {was} and becomes {digest}: {why}; {ids}"));
     }
 }
