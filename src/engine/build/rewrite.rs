@@ -15,7 +15,7 @@ use crate::image::{Blob, Compression, Digest, Layer, LayerKey};
 use crate::layer::{self, Completion, WriteOptions, Written};
 use crate::store::{self, ByteStream, Staged};
 
-/// Writes a layer anew, from its bytes and their compression.
+/// Rewrites a layer from its bytes and their compression.
 type Rewrite =
     dyn Fn(&mut dyn BufRead, Compression, &WriteOptions<'_>, &mut Staged) -> Result<Written> + Send + Sync;
 
