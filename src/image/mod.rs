@@ -52,12 +52,11 @@ pub struct Image {
 impl Image {
     /// An image without files, for `platform`.
     pub fn scratch(platform: &Platform) -> Image {
-        Image {
-            config: Config::scratch(platform),
-            layers: Vec::new(),
-            read: None,
-            annotations: BTreeMap::new(),
-        }
+        Image::of(Config::scratch(platform), Vec::new())
+    }
+
+    fn of(config: Config, layers: Vec<Layer>) -> Image {
+        Image { config, layers, read: None, annotations: BTreeMap::new() }
     }
 
     /// An existing image: its config and its layers.
@@ -75,7 +74,7 @@ impl Image {
                 config: diff_ids.len(),
             });
         }
-        Ok(Image { config, layers, read: None, annotations: BTreeMap::new() })
+        Ok(Image::of(config, layers))
     }
 
     /// The image with `layers` in place of its own, of which some were changed.

@@ -30,7 +30,7 @@ impl Image {
         if let Some(created) = self.config.as_json().get("created") {
             config.insert("created".to_owned(), created.clone());
         }
-        Some(Image { config: Config::of_json(config), layers, ..Image::scratch(&self.config.platform()) })
+        Some(Image::of(Config::of_json(config), layers))
     }
 }
 
@@ -117,7 +117,7 @@ fn own_history<'v>(image: &'v Map<String, Value>, old: &Map<String, Value>, laye
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::image::{Arch, Blob, Digest, Layer, Location, Platform};
+    use crate::image::{Blob, Digest, Layer, Location};
 
     fn image(layers: &[&str], process: Value) -> Image {
         let layers: Vec<Layer> = layers
@@ -135,7 +135,7 @@ mod tests {
             "rootfs": { "type": "layers", "diff_ids": ids }, "unknown": layers.len(),
         });
         let config = config.as_object().unwrap().clone();
-        Image { config: Config::of_json(config), layers, ..Image::scratch(&Platform::linux(Arch::Arm64)) }
+        Image::of(Config::of_json(config), layers)
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, Write};
 
-use serde::Serialize;
+use sha2::{Digest as _, Sha256};
 
 use super::layer_writer::{LayerWriter, WriteOptions, Written};
 use super::read::LayerReader;
@@ -15,7 +15,7 @@ use crate::tree::{Entry, Member};
 
 /// The entries of directories to put before members of a layer, and the members to leave out: entries that come again, or
 /// too late. Both by the position of the member in the layer.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Completion {
     pub before: BTreeMap<usize, Vec<Member<()>>>,
     pub without: BTreeSet<usize>,
@@ -32,9 +32,15 @@ impl Completion {
         self.before.values().flatten()
     }
 
-    /// A digest over it, for the key of the completed layer.
+    /// A digest over the changes, for the key of the completed layer.
     pub fn digest(&self) -> Digest {
-        Digest::of(&serde_json::to_vec(self).unwrap_or_else(|_| unreachable!("text and numbers only")))
+        let mut hash = Sha256::new();
+        hash.update(format!("without {:?}", self.without));
+        for (position, directories) in &self.before {
+            hash.update(format!("before {position}"));
+            directories.iter().for_each(|directory| hash.update(header(directory)));
+        }
+        Digest::from_bytes(hash.finalize().into())
     }
 }
 
@@ -55,9 +61,7 @@ pub(crate) fn complete(
     let (mut position, mut size) = (0, 0);
     while reader.next()?.is_some() {
         for directory in completion.before.get(&position).into_iter().flatten() {
-            let mut header = Vec::new();
-            tar::header(directory.path.as_bytes(), &directory_of(directory), directory.mtime, &mut header);
-            writer.put(&header)?;
+            writer.put(&header(directory))?;
         }
         let is_kept = !completion.without.contains(&position);
         if !is_kept {
@@ -80,9 +84,13 @@ pub(crate) fn complete(
     writer.finish(Vec::new())
 }
 
-fn directory_of(member: &Member<()>) -> Entry {
-    let Entry { mode, uid, gid, xattrs, .. } = &member.entry;
-    Entry { mode: *mode, uid: *uid, gid: *gid, xattrs: xattrs.clone(), ..Entry::directory() }
+/// The header of a directory.
+fn header(directory: &Member<()>) -> Vec<u8> {
+    let Entry { mode, uid, gid, xattrs, .. } = &directory.entry;
+    let entry = Entry { mode: *mode, uid: *uid, gid: *gid, xattrs: xattrs.clone(), ..Entry::directory() };
+    let mut header = Vec::new();
+    tar::header(directory.path.as_bytes(), &entry, directory.mtime, &mut header);
+    header
 }
 
 #[cfg(test)]
@@ -95,7 +103,7 @@ mod tests {
     use super::*;
     use crate::error::Error;
 
-    fn header(path: &str, kind: ::tar::EntryType, size: u64) -> Vec<u8> {
+    fn member(path: &str, kind: ::tar::EntryType, size: u64) -> Vec<u8> {
         let mut header = ::tar::Header::new_gnu();
         header.set_path(path).unwrap();
         header.set_entry_type(kind);
@@ -108,14 +116,14 @@ mod tests {
     }
 
     fn file(path: &str, content: &[u8]) -> Vec<u8> {
-        let mut member = header(path, ::tar::EntryType::Regular, content.len() as u64);
-        member.extend(content);
-        member.resize(member.len().next_multiple_of(BLOCK), 0);
-        member
+        let mut file = member(path, ::tar::EntryType::Regular, content.len() as u64);
+        file.extend(content);
+        file.resize(file.len().next_multiple_of(BLOCK), 0);
+        file
     }
 
     fn directory(path: &str) -> Vec<u8> {
-        header(path, ::tar::EntryType::Directory, 0)
+        member(path, ::tar::EntryType::Directory, 0)
     }
 
     fn completed(layer: &[u8], completion: &Completion) -> Result<Vec<u8>> {
@@ -139,7 +147,7 @@ mod tests {
 
     #[test]
     fn other_members_keep_their_bytes() {
-        let global = [header("pax", ::tar::EntryType::XGlobalHeader, 0), file("a/x", &[7; 300_000])].concat();
+        let global = [member("pax", ::tar::EntryType::XGlobalHeader, 0), file("a/x", &[7; 300_000])].concat();
         let layer = [global.clone(), directory("a"), file("a/b/y", b"y"), END.to_vec()].concat();
         let completion = Completion {
             before: [(0, vec![entry("a", 0o750)]), (2, vec![entry("a/b", 0o755)])].into(),
@@ -158,6 +166,20 @@ mod tests {
         ];
         assert!(tar == expected.concat());
         assert!(completed(&layer, &Completion::default()).unwrap() == layer);
+    }
+
+    #[test]
+    fn other_changes_have_other_digests() {
+        let of = |position, path, mode, without: &[usize]| {
+            let before = [(position, vec![entry(path, mode)])].into();
+            Completion { before, without: without.iter().copied().collect() }.digest()
+        };
+        let all =
+            [of(0, "a", 0o755, &[]), of(1, "a", 0o755, &[]), of(0, "b", 0o755, &[]), of(0, "a", 0o700, &[])];
+        let unique: BTreeSet<String> =
+            all.iter().chain([&of(0, "a", 0o755, &[3])]).map(ToString::to_string).collect();
+        assert_eq!(unique.len(), 5);
+        assert_eq!(of(0, "a", 0o755, &[]), all[0]);
     }
 
     #[test]

@@ -117,7 +117,7 @@ fn has(findings: &[(String, String)], rule: &str) -> bool {
     findings.iter().any(|(found, _)| found == rule)
 }
 
-/// What the function answers, but for the nonce.
+/// The word in the function's answer.
 fn word(location: &ImageLocation) -> Value {
     invoke::answer(location).unwrap()["word"].take()
 }
@@ -238,7 +238,7 @@ fn what_lambda_refuses_is_mended_and_the_function_answers_as_before() {
             assert_eq!(word(&locations[1]), expected, "{name}");
         }
 
-        // What is mended needs nothing more, and the same image gives the same bytes.
+        // A mended image is not mended again, and two machines mend it alike.
         let again = lbuild.ok(&["push", &to[0], "--to", &format!("oci:{}:2", layout.display())]);
         assert_eq!(again.digest(), digests[0].1, "{name}");
         assert!(again.stderr.contains("nothing is mended"), "{name}: {}", again.stderr);

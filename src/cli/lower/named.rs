@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use lbuild::image::Reference;
+use lbuild::image::{Index, Reference};
 
 use crate::cli::output::exit::Failure;
 
@@ -37,11 +37,21 @@ pub fn finished_image(argument: &Path, making: Option<&str>) -> Result<Option<St
     // A colon is hardly ever part of a path.
     if text.contains(':') && !argument.exists() && text.parse::<Reference>().is_ok() {
         return Err(Failure::usage(
-            format!("{text} is no path, and no name with a registry"),
+            format!("there is no file or directory {text}, and the name has no registry"),
             "name a finished image with its registry, as docker.io/library/hello:v1, or as local:hello:v1",
         ));
     }
     Ok(None)
+}
+
+/// The failure for a name of several images.
+pub fn several_images(name: &str, index: &Index, hint: &str) -> Failure {
+    let offered: Vec<String> = index.platforms().iter().map(ToString::to_string).collect();
+    let message = match offered.is_empty() {
+        true => format!("{name} is an index of images without platforms"),
+        false => format!("{name} is an index of images for {}", offered.join(", ")),
+    };
+    Failure::Usage { message, hint: Some(format!("{hint}; Lambda accepts only an image, not an index")) }
 }
 
 /// Whether the first part of a name is a registry, and not a directory with a dot in its name, such as `app.v2`.

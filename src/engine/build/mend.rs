@@ -69,7 +69,7 @@ async fn layer_mended(
     let first = completion.directories().next().map(|entry| entry.path.as_str().to_owned());
     let directories = completion.directories().count();
     let was = layer.blob.digest;
-    // What was fetched for the scan is not fetched again.
+    // The scan has fetched the layer.
     let nearest = Layer { blob: session.nearest(&layer.blob), ..layer.clone() };
     let mended = match completion.is_empty() {
         false => Some(completed(session, image, &nearest, completion).await?),

@@ -1,6 +1,6 @@
 //! Hostile images that are pushed as they are: mending them takes bounded memory and time.
 
-use super::{LARGE_MEMORY, Workspace, words};
+use super::{Workspace, words};
 use crate::support::image_builder::{Layer, Tar};
 
 fn push(image: &str, more: &[&str]) -> Vec<String> {
@@ -35,14 +35,15 @@ fn long_paths_without_directories_are_bounded() {
 
 #[test]
 fn files_of_all_layers_count_together() {
-    let space = Workspace { memory: LARGE_MEMORY, ..Workspace::new() };
+    // Mending scans the layers before the check does, and the allocator may keep what the first of them has freed.
+    let space = Workspace { memory: 512 << 10, ..Workspace::new() };
     // Long names, because they count and few of them are soon made.
     let layer = |layer: usize| {
         let names = (0..30_000).map(|number| format!("{layer}-{number}{}", "/d".repeat(1500)));
         Layer::gzip(names.fold(Tar::new(), |tar, name| tar.long(b'L', name.as_bytes()).file("x", 0o644, "")))
     };
-    let image = space.image("many", &(0..3).map(layer).collect::<Vec<_>>());
+    let image = space.image("many", &(0..6).map(layer).collect::<Vec<_>>());
     let ends = space.run(&[push(&image, &[]), push(&image, &["--no-check"])]);
-    ends[0].failed(4, &["so many files", "layer sha256:"]);
+    ends[0].failed(4, &["have so many files or such long names", "layer sha256:"]);
     assert_eq!(ends[1].code, 0, "without the check, it is sent as it is: {}", ends[1].err);
 }

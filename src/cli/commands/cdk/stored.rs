@@ -43,7 +43,7 @@ pub async fn push(
     context: &Context,
 ) -> Result<Sent, Failure> {
     let finished = Finished {
-        image: &found(image, None, engine).await?,
+        image: &found(image, None, engine, "write one with a single platform").await?,
         to,
         #[cfg(feature = "check")]
         check: &args.check,

@@ -16,7 +16,7 @@ use crate::cli::args::check::{Check, Deny};
 use crate::cli::commands::rules;
 use crate::cli::context::Context;
 use crate::cli::lower::date::today;
-use crate::cli::lower::named::named_image;
+use crate::cli::lower::named::{named_image, several_images};
 use crate::cli::lower::platform;
 use crate::cli::output::exit::Failure;
 use crate::cli::output::findings::{github, sarif, text};
@@ -77,12 +77,7 @@ async fn stored(args: &Check, name: &str, context: &Context) -> Result<Checked, 
     let found = match engine.inspect(&image, arch.map(Platform::linux).as_ref()).await? {
         Inspected::Image(found) => *found,
         Inspected::Index { index, .. } => {
-            let offered: Vec<String> = index.platforms().iter().map(ToString::to_string).collect();
-            let message = format!("{name} is an index of images for {}", offered.join(", "));
-            return Err(Failure::usage(
-                message,
-                "select one with --arch; Lambda accepts only an image, not an index",
-            ));
+            return Err(several_images(name, &index, "select one with --arch"));
         }
     };
     let scans = engine.scan(&found, Arc::new(Annotator::of(&found.config))).await?;

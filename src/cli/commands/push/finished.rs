@@ -17,6 +17,7 @@ use crate::cli::context::Context;
 use crate::cli::destination::{self, DefaultDestination};
 use crate::cli::engine;
 use crate::cli::lower::config_file::ConfigFile;
+use crate::cli::lower::named::several_images;
 use crate::cli::lower::{Lowered, date, platform};
 use crate::cli::output::exit::Failure;
 use crate::cli::output::report::Report;
@@ -36,7 +37,8 @@ pub async fn send(args: &Push, name: &str, context: &Context) -> Result<Sent, Fa
     let builder = engine::builder(&args.registry, &[], context, &login)?;
     let engine = builder.dry_run(args.destination.dry_run).build()?;
     let arch = platform::given(&args.image)?;
-    let found = found(&image, arch.map(Platform::linux).as_ref(), &engine).await?;
+    let hint = "select one with --arch, or by its digest";
+    let found = found(&image, arch.map(Platform::linux).as_ref(), &engine, hint).await?;
     if args.destination.format.is_none() {
         to.iter_mut().for_each(|(to, format)| *format = own_format(&found, to));
     }
@@ -55,11 +57,12 @@ pub async fn send(args: &Push, name: &str, context: &Context) -> Result<Sent, Fa
     finished.send(&engine, &context.report).await
 }
 
-/// The image of this name for a platform, or its only one.
+/// The image of this name for a platform, or its only one. `hint` is the way out if there are several.
 pub async fn found(
     image: &Base,
     platform: Option<&Platform>,
     engine: &Engine,
+    hint: &str,
 ) -> Result<StoredImage, Failure> {
     if let Some(platform) = platform {
         // The config decides, whatever an index says.
@@ -67,17 +70,7 @@ pub async fn found(
     }
     match engine.inspect(image, None).await? {
         Inspected::Image(found) => Ok(*found),
-        Inspected::Index { index, .. } => {
-            let offered: Vec<String> = index.platforms().iter().map(ToString::to_string).collect();
-            let message = match offered.is_empty() {
-                true => format!("{image} is an index of images without platforms"),
-                false => format!("{image} is an index of images for {}", offered.join(", ")),
-            };
-            Err(Failure::usage(
-                message,
-                "select one with --arch, or by its digest; Lambda accepts only an image, not an index",
-            ))
-        }
+        Inspected::Index { index, .. } => Err(several_images(&image.to_string(), &index, hint)),
     }
 }
 

@@ -160,11 +160,15 @@ pub async fn prepare_for_none(
     lowered: &Lowered,
     #[cfg(feature = "check")] check: &CheckArgs,
 ) -> Result<Prepared, Failure> {
-    #[cfg(feature = "check")]
-    if !check.no_check {
-        return Ok(engine.prepare_scanned(&lowered.recipe, &[], Annotator::of).await?);
-    }
-    Ok(engine.prepare(&lowered.recipe, &[]).await?)
+    let job = Job {
+        engine,
+        lowered,
+        to: &[],
+        #[cfg(feature = "check")]
+        check,
+        dry_run: false,
+    };
+    job.prepare().await
 }
 
 /// Refuses outputs in a directory that is packed: the next image would contain them.

@@ -11,7 +11,8 @@ pub(super) const RULE: Rule = Rule {
     why: "Engines compare a blob with the size in its descriptor, and refuse the image when they differ: containerd \
           reports `failed size validation`.",
     example: "A manifest edited by hand, or by a tool that replaced a layer without its size.",
-    help: "push the image with `lbuild push IMAGE`, which writes the real sizes, or build it again; a tool that changes a blob must also change its descriptor in the manifest",
+    help: "push the image with `lbuild push IMAGE`, which writes the real sizes, or build it again; a tool that \
+           changes a blob must also change its descriptor in the manifest",
     source: "https://github.com/opencontainers/image-spec/blob/main/descriptor.md#properties",
     check,
 };
