@@ -18,8 +18,8 @@ pub const WRITER_VERSION: &str = "tar-1 deflate-1";
 
 /// Looks at members of zip archives while they are written, which saves inflating them again.
 pub(crate) trait Peek {
-    /// Begins with a file. Returns whether to pass on its content.
-    fn begin(&mut self, path: &[u8], mode: u32) -> bool;
+    /// Begins with a file of this size. Returns whether to pass on its content.
+    fn begin(&mut self, path: &[u8], mode: u32, size: u64) -> bool;
     /// A piece of its content.
     fn piece(&mut self, bytes: &[u8]);
     /// The end of its content.
@@ -30,7 +30,7 @@ pub(crate) trait Peek {
 struct Blind;
 
 impl Peek for Blind {
-    fn begin(&mut self, _: &[u8], _: u32) -> bool {
+    fn begin(&mut self, _: &[u8], _: u32, _: u64) -> bool {
         false
     }
     fn piece(&mut self, _: &[u8]) {}
@@ -73,7 +73,7 @@ pub(crate) fn write_seen(
             Content::File(file) => Some(copy(file, &mut buffer, &mut layer)?),
             Content::Zip(member) => {
                 let splicer = splicer.get_or_insert_with(Splicer::new);
-                if peek.begin(path, entry.mode) {
+                if peek.begin(path, entry.mode, member.size) {
                     splicer.write(member, &mut layer, &mut |bytes| peek.piece(bytes))?;
                     peek.end();
                 } else {

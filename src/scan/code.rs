@@ -7,7 +7,7 @@ use super::elf::Elf;
 use crate::tree::ELF_MAGIC;
 
 /// The number of bytes read of any file that may be code; the first line of a script fits.
-const HEAD: u64 = 512;
+pub(super) const HEAD: u64 = 512;
 
 /// The maximum number of bytes that Linux reads of a script's first line.
 const MAX_LINE: usize = 255;

@@ -194,4 +194,4 @@ impl<'d> ReadRef<'d> for &'d Bounded<'_> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -13,7 +13,7 @@ use super::code::{Code, Look, Recognized};
 use super::layer_scan::{LayerScan, ScannedFile};
 use super::spool::{KEPT_LIMIT, Spool};
 use super::stored::Shown;
-use super::written::WrittenCode;
+use super::written::{Glance, WrittenCode};
 use crate::error::Result;
 use crate::image::{Compression, Digest, Layer};
 use crate::layer::zip_content::read_member;
@@ -196,10 +196,12 @@ fn look_into<A: Annotate + ?Sized>(
             (look.recognize(annotator, head, &mut Cursor::new(bytes)), true)
         }
         Content::File(file) => in_file(look, file, annotator).unwrap_or_default(),
-        Content::Zip(member) => match code {
-            Some(code) => with_code(look, member, annotator, code.get(path.as_bytes())).unwrap_or_default(),
-            None => in_archive(look, member, annotator).unwrap_or_default(),
-        },
+        Content::Zip(member) => match code.map(|code| code.get(path.as_bytes())) {
+            Some(None) => with_code(look, member, annotator, None),
+            Some(Some(Glance::Code(code))) => with_code(look, member, annotator, Some(code)),
+            Some(Some(Glance::Incomplete)) | None => in_archive(look, member, annotator),
+        }
+        .unwrap_or_default(),
     };
     is_sure.fetch_and(is_same, Relaxed);
     found

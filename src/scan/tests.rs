@@ -1,9 +1,10 @@
 use std::io::{SeekFrom, Write};
 use std::ops::ControlFlow;
 
+use super::written::Glance;
 use super::*;
 use crate::image::{Blob, Compression, Digest, Layer};
-use crate::layer::{self, WriteOptions};
+use crate::layer::{self, Peek, WriteOptions};
 use crate::tree::{Device, Entry, EntryKind, FileTree, SourceFile, ZipContent};
 
 struct Facts;
@@ -329,14 +330,38 @@ fn a_file_gives_the_same_facts_from_any_location() {
     }
     // The code of members is collected while the layer is written.
     for tree in zipped {
-        let mut code = CodeCollector::new();
+        let mut code = CodeCollector::default();
         let options = WriteOptions { epoch: 0, jobs: 1, progress: &|_| ControlFlow::Continue(()) };
         layer::write_seen(&tree, &options, &mut Vec::new(), &mut code).unwrap();
-        let code = code.finish().unwrap();
+        let code = code.finish();
         assert_eq!(code.len(), 4);
         let (scan, found) =
             LayerScan::of_tree(&tree, &layer_of(&stored), Some(&code), &Facts, &budget(), 1).unwrap();
         assert_eq!((recognized(&scan), found.map(|found| found.len())), (recognized(&stored), Some(6)));
+    }
+}
+
+#[test]
+fn tables_are_found_anywhere_in_a_file() {
+    const FAR: usize = 9 << 20;
+    let dir = tempfile::tempdir().unwrap();
+    for (before, after, is_complete) in
+        [(0, 0, true), (0, FAR, true), (FAR, 0, true), (FAR, FAR, false), (6 << 20, 1 << 20, true)]
+    {
+        let library = elf::tests::library_with_versions_at(before, after);
+        let content = in_archive(dir.path(), &library, false);
+        let tree = FileTree::of([(b"lib.so".to_vec(), Entry::file(content, false))]).unwrap();
+        let mut code = CodeCollector::default();
+        assert!(code.begin(b"lib.so", 0o644, library.len() as u64));
+        library.chunks(32 << 10).for_each(|piece| code.piece(piece));
+        code.end();
+        let code = code.finish();
+        let glance = code.get(&b"lib.so"[..]).unwrap();
+        assert_eq!(matches!(glance, Glance::Code(_)), is_complete, "{before} {after}");
+        let (scan, _) = LayerScan::of_tree(&tree, &any_layer(), Some(&code), &Facts, &budget(), 1).unwrap();
+        let [(_, found)] = recognized(&scan)[..] else { panic!("one file") };
+        let Some(Code::Elf(elf)) = &found.code else { panic!("not code") };
+        assert_eq!(elf.needs_glibc, Some((2, 34)), "{before} {after}");
     }
 }
 

@@ -1,58 +1,63 @@
 //! Recognizes machine code and scripts among the members of zip archives while a layer is written.
 
 use std::collections::HashMap;
+use std::mem;
 
-use super::annotate::Wanted;
-use super::code::{Code, Look, code};
-use super::spool::Spool;
+use super::code::{Code, HEAD, code};
+use super::ends::Ends;
 use crate::layer::Peek;
-use crate::tree::may_be_code;
+use crate::tree::{ELF_MAGIC, may_be_code};
 
 /// The code among the members of archives in a tree, by path. A member that is not listed is not code.
-pub(crate) type WrittenCode = HashMap<Box<[u8]>, Code>;
+pub(crate) type WrittenCode = HashMap<Box<[u8]>, Glance>;
+
+/// What a look at a member that passed has shown.
+pub(crate) enum Glance {
+    Code(Code),
+    /// It may be code, of which a part is needed that was not kept.
+    Incomplete,
+}
 
 /// Collects the code of a layer that is being written.
+#[derive(Default)]
 pub(crate) struct CodeCollector {
-    spool: Spool,
+    ends: Ends,
     path: Box<[u8]>,
     found: WrittenCode,
-    /// Whether a file could not be kept: then nothing is known.
-    failed: bool,
 }
 
 impl CodeCollector {
-    pub fn new() -> CodeCollector {
-        CodeCollector { spool: Spool::new(), path: Box::default(), found: HashMap::new(), failed: false }
-    }
-
-    /// The code; `None` if a temporary file could not be written.
-    pub fn finish(self) -> Option<WrittenCode> {
-        (!self.failed).then_some(self.found)
+    /// The code.
+    pub fn finish(self) -> WrittenCode {
+        self.found
     }
 }
 
 impl Peek for CodeCollector {
-    fn begin(&mut self, path: &[u8], mode: u32) -> bool {
-        if self.failed || !may_be_code(path, mode) {
-            return false;
+    fn begin(&mut self, path: &[u8], mode: u32, size: u64) -> bool {
+        let is_looked_at = may_be_code(path, mode);
+        if is_looked_at {
+            self.path = path.into();
+            self.ends.begin(size);
         }
-        self.path = path.into();
-        self.spool.begin(Look { path: "", wanted: Wanted::Nothing, may_be_code: true });
-        true
+        is_looked_at
     }
 
     fn piece(&mut self, bytes: &[u8]) {
-        if !self.failed && !self.spool.is_full() {
-            self.failed = self.spool.put(bytes).is_err();
+        let first = self.ends.first();
+        if first.len() < HEAD as usize || first.starts_with(ELF_MAGIC) {
+            self.ends.put(bytes);
         }
     }
 
     fn end(&mut self) {
-        let path = std::mem::take(&mut self.path);
-        if !self.failed
-            && let Some(code) = self.spool.read(code)
-        {
-            self.found.insert(path, code);
+        let path = mem::take(&mut self.path);
+        let first = self.ends.first();
+        let head = first[..first.len().min(HEAD as usize)].to_vec();
+        let found = code(&head, &mut self.ends);
+        let found = if self.ends.missed() { Some(Glance::Incomplete) } else { found.map(Glance::Code) };
+        if let Some(found) = found {
+            self.found.insert(path, found);
         }
     }
 }

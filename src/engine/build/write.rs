@@ -128,7 +128,7 @@ fn write(
         if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
     let options = WriteOptions { epoch, jobs: threads, progress: &progress };
-    let mut code = CodeCollector::new();
+    let mut code = CodeCollector::default();
     let written = match is_scanned {
         true => layer::write_seen(tree, &options, &mut staged, &mut code),
         false => layer::write(tree, &options, &mut staged),
@@ -139,7 +139,7 @@ fn write(
     })?;
     record(tree, &written);
     let blob = session.cache.keep(staged, written.digest, written.size)?;
-    let code = code.finish().filter(|_| is_scanned);
+    let code = is_scanned.then(|| code.finish());
     Ok((Layer { blob, diff_id: written.diff_id, key: None }, code))
 }
 

@@ -105,6 +105,11 @@ fn the_requirements_of_a_file_are_read() {
     assert!(elf.machine.is(Arch::Amd64));
 }
 
+/// A library that requires glibc 2.34, whose table of versions has so many bytes before and after it.
+pub(in crate::scan) fn library_with_versions_at(before: usize, after: usize) -> Vec<u8> {
+    file(3, LOADER, &[(1, vec![0; before]), wants(&[("GLIBC_2.34", 0)]), (1, vec![0; after])])
+}
+
 #[test]
 fn the_version_of_a_c_library_is_read() {
     let one =

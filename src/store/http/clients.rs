@@ -20,6 +20,8 @@ pub(in crate::store) struct Clients {
     /// The client without a proxy. Loopback uses it, because a proxy cannot reach it, and its plain HTTP must not leave the
     /// machine.
     direct: Arc<Mutex<Option<Client>>>,
+    /// The client without a proxy for plain HTTP, which trusts no certificate.
+    plain: Arc<Mutex<Option<Client>>>,
     no_proxy: Arc<OnceLock<NoProxy>>,
 }
 
@@ -29,7 +31,13 @@ impl Clients {
         let loopback = url.host_str().is_some_and(is_loopback);
         // The client itself knows NO_PROXY too, but not all its forms: no ports, for example.
         let direct = loopback || self.no_proxy.get_or_init(NoProxy::from_env).excludes(url);
-        let mut held = lock(if direct { &self.direct } else { &self.proxied });
+        // A proxy may be reached by HTTPS whatever the URL.
+        let plain = direct && url.scheme() == "http";
+        let mut held = lock(match (direct, plain) {
+            (_, true) => &self.plain,
+            (true, false) => &self.direct,
+            (false, false) => &self.proxied,
+        });
         if let Some(client) = &*held {
             return Ok(client.clone());
         }
@@ -39,6 +47,7 @@ impl Clients {
             .http2_adaptive_window(true)
             .redirect(Policy::none());
         let builder = if direct { builder.no_proxy() } else { builder };
+        let builder = if plain { builder.tls_certs_only([]) } else { builder };
         let client = builder.build().map_err(|error| Error::Tls { source: error.into() })?;
         Ok(held.insert(client).clone())
     }
