@@ -97,6 +97,23 @@ impl Elf {
     }
 }
 
+/// The place of the dynamic section, by the beginning of a file.
+pub(super) fn dynamic_section(first: &[u8]) -> Option<Range<u64>> {
+    fn of<H: FileHeader<Endian = Endianness>>(first: &[u8]) -> Option<Range<u64>> {
+        let header = H::parse(first).ok()?;
+        let endian = header.endian().ok()?;
+        let mut segments = header.program_headers(endian, first).ok()?.iter();
+        let (start, length) =
+            segments.find(|segment| segment.p_type(endian) == elf::PT_DYNAMIC)?.file_range(endian);
+        Some(start..start.checked_add(length)?)
+    }
+    match FileKind::parse(first).ok()? {
+        FileKind::Elf32 => of::<elf::FileHeader32<Endianness>>(first),
+        FileKind::Elf64 => of::<elf::FileHeader64<Endianness>>(first),
+        _ => None,
+    }
+}
+
 /// The tables in a file's sections.
 struct Tables<'d, Header: FileHeader, R: ReadRef<'d>> {
     sections: SectionTable<'d, Header, R>,

@@ -13,7 +13,7 @@ mod annotate;
 mod budget;
 mod code;
 mod elf;
-mod ends;
+mod excerpt;
 mod layer_scan;
 mod packed;
 mod record;

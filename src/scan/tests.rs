@@ -345,10 +345,16 @@ fn a_file_gives_the_same_facts_from_any_location() {
 fn tables_are_found_anywhere_in_a_file() {
     const FAR: usize = 9 << 20;
     let dir = tempfile::tempdir().unwrap();
-    for (before, after, is_complete) in
-        [(0, 0, true), (0, FAR, true), (FAR, 0, true), (FAR, FAR, false), (6 << 20, 1 << 20, true)]
-    {
-        let library = elf::tests::library_with_versions_at(before, after);
+    for (before, between, after, is_complete) in [
+        (0, 0, 0, true),
+        (0, 0, FAR, true),
+        (0, FAR, 0, true),
+        (0, FAR, FAR, true),
+        (FAR, 0, 0, true),
+        (6 << 20, 0, 1 << 20, true),
+        (FAR, 0, FAR, false),
+    ] {
+        let library = elf::tests::library_with_gaps(before, between, after);
         let content = in_archive(dir.path(), &library, false);
         let tree = FileTree::of([(b"lib.so".to_vec(), Entry::file(content, false))]).unwrap();
         let mut code = CodeCollector::default();
@@ -357,11 +363,12 @@ fn tables_are_found_anywhere_in_a_file() {
         code.end();
         let code = code.finish();
         let glance = code.get(&b"lib.so"[..]).unwrap();
-        assert_eq!(matches!(glance, Glance::Code(_)), is_complete, "{before} {after}");
+        assert_eq!(matches!(glance, Glance::Code(_)), is_complete, "{before} {between} {after}");
         let (scan, _) = LayerScan::of_tree(&tree, &any_layer(), Some(&code), &Facts, &budget(), 1).unwrap();
         let [(_, found)] = recognized(&scan)[..] else { panic!("one file") };
         let Some(Code::Elf(elf)) = &found.code else { panic!("not code") };
-        assert_eq!(elf.needs_glibc, Some((2, 34)), "{before} {after}");
+        let facts = (elf.needs_glibc, &*elf.needed);
+        assert_eq!(facts, (Some((2, 34)), &["libc.so.6".to_owned()][..]), "{before} {between} {after}");
     }
 }
 

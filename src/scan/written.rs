@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::mem;
 
 use super::code::{Code, HEAD, code};
-use super::ends::Ends;
+use super::excerpt::Excerpt;
 use crate::layer::Peek;
 use crate::tree::{ELF_MAGIC, may_be_code};
 
@@ -21,7 +21,7 @@ pub(crate) enum Glance {
 /// Collects the code of a layer that is being written.
 #[derive(Default)]
 pub(crate) struct CodeCollector {
-    ends: Ends,
+    excerpt: Excerpt,
     path: Box<[u8]>,
     found: WrittenCode,
 }
@@ -38,24 +38,24 @@ impl Peek for CodeCollector {
         let is_looked_at = may_be_code(path, mode);
         if is_looked_at {
             self.path = path.into();
-            self.ends.begin(size);
+            self.excerpt.begin(size);
         }
         is_looked_at
     }
 
     fn piece(&mut self, bytes: &[u8]) {
-        let first = self.ends.first();
+        let first = self.excerpt.first();
         if first.len() < HEAD as usize || first.starts_with(ELF_MAGIC) {
-            self.ends.put(bytes);
+            self.excerpt.put(bytes);
         }
     }
 
     fn end(&mut self) {
         let path = mem::take(&mut self.path);
-        let first = self.ends.first();
+        let first = self.excerpt.first();
         let head = first[..first.len().min(HEAD as usize)].to_vec();
-        let found = code(&head, &mut self.ends);
-        let found = if self.ends.missed() { Some(Glance::Incomplete) } else { found.map(Glance::Code) };
+        let found = code(&head, &mut self.excerpt);
+        let found = if self.excerpt.missed() { Some(Glance::Incomplete) } else { found.map(Glance::Code) };
         if let Some(found) = found {
             self.found.insert(path, found);
         }

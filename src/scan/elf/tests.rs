@@ -57,24 +57,31 @@ fn fields(values: &[(u64, usize)]) -> Vec<u8> {
     values.iter().flat_map(|(value, size)| value.to_le_bytes()[..*size].to_vec()).collect()
 }
 
-/// A file for amd64 of this type, with a loader and sections (type and content) whose string table is [`TEXTS`].
+/// A file for amd64 of this type, with a loader and sections (type and content) whose string table is [`TEXTS`]. A dynamic
+/// section is a segment, too.
 fn file(kind: u64, loader: &str, sections: &[(u64, Vec<u8>)]) -> Vec<u8> {
+    let segment = |number: u64, at: u64, long: u64| {
+        fields(&[(number, 4), (4, 4), (at, 8), (0, 8), (0, 8), (long, 8), (long, 8), (1, 8)])
+    };
     let loader = format!("{loader}\0");
-    let (at, long) = (120, loader.len() as u64);
-    let segment = fields(&[(3, 4), (4, 4), (at, 8), (0, 8), (0, 8), (long, 8), (long, 8), (1, 8)]);
-    let mut content = [segment, loader.into_bytes()].concat();
+    let start = 64 + 2 * 56;
+    let mut segments = [segment(3, start, loader.len() as u64), segment(0, 0, 0)];
+    let mut content = loader.into_bytes();
     let mut headers = vec![0; 64];
     for (number, bytes) in [&[(3, TEXTS.as_bytes().to_vec())][..], sections].concat() {
-        let (at, long) = (64 + content.len() as u64, bytes.len() as u64);
+        let (at, long) = (start + content.len() as u64, bytes.len() as u64);
         let places =
             [(0, 4), (number, 4), (0, 8), (0, 8), (at, 8), (long, 8), (1, 4), (0, 4), (1, 8), (0, 8)];
         headers.extend(fields(&places));
         content.extend(bytes);
+        if number == 6 {
+            segments[1] = segment(2, at, long);
+        }
     }
-    let places = [(kind, 2), (62, 2), (1, 4), (0, 8), (64, 8), (64 + content.len() as u64, 8), (0, 4)];
-    let counts = [(64, 2), (56, 2), (1, 2), (64, 2), (headers.len() as u64 / 64, 2), (1, 2)];
+    let places = [(kind, 2), (62, 2), (1, 4), (0, 8), (64, 8), (start + content.len() as u64, 8), (0, 4)];
+    let counts = [(64, 2), (56, 2), (2, 2), (64, 2), (headers.len() as u64 / 64, 2), (1, 2)];
     let ident = [&b"\x7fELF\x02\x01\x01"[..], &[0; 9]].concat();
-    [ident, fields(&places), fields(&counts), content, headers].concat()
+    [ident, fields(&places), fields(&counts), segments.concat(), content, headers].concat()
 }
 
 /// A table of the versions required of one library: names and flags.
@@ -105,9 +112,12 @@ fn the_requirements_of_a_file_are_read() {
     assert!(elf.machine.is(Arch::Amd64));
 }
 
-/// A library that requires glibc 2.34, whose table of versions has so many bytes before and after it.
-pub(in crate::scan) fn library_with_versions_at(before: usize, after: usize) -> Vec<u8> {
-    file(3, LOADER, &[(1, vec![0; before]), wants(&[("GLIBC_2.34", 0)]), (1, vec![0; after])])
+/// A library that requires a C library and glibc 2.34; its tables of both have so many bytes before, between and after
+/// them.
+pub(in crate::scan) fn library_with_gaps(before: usize, between: usize, after: usize) -> Vec<u8> {
+    let gap = |bytes| (1, vec![0; bytes]);
+    let dynamic = (6, fields(&[(1, 8), (text("libc.so.6"), 8)]));
+    file(3, LOADER, &[gap(before), wants(&[("GLIBC_2.34", 0)]), gap(between), dynamic, gap(after)])
 }
 
 #[test]
