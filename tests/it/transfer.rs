@@ -2,6 +2,7 @@
 
 use crate::support::image_tools::{self, ImageLocation};
 use crate::support::lbuild::{Lbuild, function, noise, tiny_base};
+use crate::support::proxy::{Fault, Proxy, ProxyRequest, Rule};
 use crate::support::registry::{AccessLogEntry, Mode, Registry};
 use crate::support::{bases, testdata};
 use lbuild::image::Format;
@@ -191,6 +192,24 @@ fn a_base_in_the_same_registry_is_mounted() {
     let (other, code) = (format!("{}/other:1", registry.host()), code.path().to_str().unwrap());
     lbuild.ok(&["push", code, "--arch", "arm64", "--base", &base, "--to", &other]);
     assert_eq!(count(&registry.log_since(mark), "GET", "/blobs/"), 0);
+}
+
+#[test]
+fn a_layer_is_looked_at_while_it_is_mounted() {
+    let (registry, lbuild, code) = (Registry::start(Mode::Plain), Lbuild::new(), code());
+    bases::seed(&registry, &testdata("base"), "python3.12", "lambda/python", "3.12");
+    let proxy = Proxy::to(&registry.host());
+    // No mount succeeds within a second.
+    proxy.set_script([Rule::on("POST", "mount=", Fault::too_many_requests(1)).times(2)]);
+    let (base, to) = (format!("{}/lambda/python:3.12", proxy.host()), format!("{}/function:1", proxy.host()));
+    lbuild.push(code.path(), &["--base", &base, "--arch", "arm64", "--to", &to]);
+    proxy.assert_injected();
+    let seen = proxy.seen();
+    let first_mounted =
+        seen.iter().position(|seen| seen.target.contains("mount=") && seen.status == Some(201));
+    let is_look = |seen: &&ProxyRequest| seen.method == "GET" && seen.status == Some(206);
+    let looks = seen[..first_mounted.unwrap()].iter().filter(is_look).count();
+    assert_eq!(looks, 2, "{seen:#?}");
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use futures_util::future;
+
 use super::remote::Remote;
 use crate::engine::compression;
 use crate::engine::inspect::Passing;
@@ -38,10 +40,16 @@ pub(super) async fn upload(
             None => bytes,
         })
     };
-    let outcome = remote.repository.put_blob(&upload, open).await?;
+    // The bytes of a mounted layer do not pass this machine. A layer that probably is mounted is checked at the same time.
+    let check = || compression::check(session, blob);
+    let early = async { if upload.asked { None } else { Some(check().await) } };
+    let (outcome, checked) = future::join(remote.repository.put_blob(&upload, open), early).await;
+    let outcome = outcome?;
     if outcome == Outcome::Mounted {
-        // The bytes of a mounted layer do not pass this machine.
-        compression::check(session, blob).await?;
+        match checked {
+            Some(checked) => checked?,
+            None => check().await?,
+        }
     }
     Ok(outcome)
 }
