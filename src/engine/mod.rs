@@ -5,7 +5,7 @@
 //! 1. [`prepare`]: requests the state of the destinations ([`publish`]), while the image is built ([`build`]): the base
 //!    is resolved to one platform's manifest and config ([`find`]), the sources are planned, and parts become layers.
 //!    The upload of each layer starts as soon as the layer exists.
-//! 2. If the image is checked first, its own blobs wait at a gate, and [`Prepared::scan`] lists the files of the layers
+//! 2. If the image is checked first, its own blobs wait at a [`gate`], and [`Prepared::scan`] lists the files of the layers
 //!    ([`inspect`]). Layers of the base that are sent meanwhile are scanned as they pass.
 //! 3. [`Prepared::send`]: sends the remaining blobs, the config, then the manifest; the tags move last.
 //!
@@ -16,6 +16,7 @@ mod build;
 mod compression;
 mod contents;
 mod find;
+mod gate;
 mod inspect;
 mod load;
 mod pin;
@@ -52,8 +53,9 @@ pub use session::{Caching, EngineBuilder};
 
 use build::Cached;
 use contents::Trees;
+use gate::Gate;
 use prepare::Hold;
-use publish::{Gate, Push};
+use publish::Push;
 use session::Session;
 
 /// Builds and publishes images. Cheap to clone; clones share connections, tokens, threads and the cache.

@@ -7,6 +7,7 @@ use crate::support::registry::{AccessLogEntry, Mode, Registry};
 use crate::support::{bases, testdata};
 use lbuild::image::Format;
 use lbuild::{Destination, Engine, Recipe};
+use serde_json::Value;
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -210,6 +211,33 @@ fn a_layer_is_looked_at_while_it_is_mounted() {
     let is_look = |seen: &&ProxyRequest| seen.method == "GET" && seen.status == Some(206);
     let looks = seen[..first_mounted.unwrap()].iter().filter(is_look).count();
     assert_eq!(looks, 2, "{seen:#?}");
+}
+
+#[test]
+fn the_check_does_not_wait_for_the_registry_to_accept_the_base() {
+    let (origin, registry) = (Registry::start(Mode::Plain), Registry::start(Mode::Plain));
+    let (lbuild, code) = (Lbuild::new(), code());
+    bases::seed(&origin, &testdata("base"), "python3.12", "lambda/python", "3.12");
+    let blob = |of: &Value| bases::read(&bases::blob(&testdata("base"), of["digest"].as_str().unwrap()));
+    let platforms = blob(&bases::named(&testdata("base"), "python3.12"))["manifests"].clone();
+    let arm64 = platforms.as_array().unwrap().iter().find(|one| one["platform"]["architecture"] == "arm64");
+    let layers = blob(arm64.unwrap())["layers"].clone();
+    let hex = |layer: &Value| layer["digest"].as_str().unwrap()["sha256:".len()..].to_owned();
+    let layers: Vec<_> = layers.as_array().unwrap().iter().map(hex).collect();
+    let proxy = Proxy::to(&registry.host());
+    // Each layer of the base is accepted when it is sent for the third time.
+    let late = |layer: &String| Rule::on("PUT", layer, Fault::CommitThen { status: 503 }).times(2);
+    proxy.set_script(layers.iter().map(late));
+    let (base, to) =
+        (format!("{}/lambda/python:3.12", origin.host()), format!("{}/function:1", proxy.host()));
+    lbuild.push(code.path(), &["--base", &base, "--arch", "arm64", "--to", &to]);
+    proxy.assert_injected();
+    let seen = proxy.seen();
+    let is_of_base = |seen: &ProxyRequest| layers.iter().any(|layer| seen.target.contains(layer.as_str()));
+    let is_upload = |seen: &ProxyRequest| seen.method == "PUT" && seen.target.contains("/blobs/uploads/");
+    let own = seen.iter().position(|seen| is_upload(seen) && !is_of_base(seen));
+    let base = seen.iter().position(|seen| is_upload(seen) && is_of_base(seen) && seen.status == Some(201));
+    assert!(own.unwrap() < base.unwrap(), "{seen:#?}");
 }
 
 #[test]

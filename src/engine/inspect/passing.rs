@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::scan;
+use crate::engine::gate::Gate;
 use crate::engine::session::Session;
 use crate::error::Result;
 use crate::image::{Blob, Config, Digest};
@@ -24,8 +25,8 @@ const WAITING: usize = 16;
 
 /// Scans layers on their way to a registry. A scan is kept in the cache.
 pub(in crate::engine) trait Passing: Send + Sync {
-    /// The same bytes, which are scanned as they pass.
-    fn scanned(&self, blob: &Blob, bytes: ByteStream) -> ByteStream;
+    /// The same bytes, which are scanned as they pass. `passed` is opened once all of them have been scanned.
+    fn scanned(&self, blob: &Blob, bytes: ByteStream, passed: &Arc<Gate>) -> ByteStream;
     /// Waits for the scans of a layer that have begun. Returns whether the layer passed, but cannot be scanned.
     fn settled(&self, layer: Digest) -> BoxFuture<'_, bool>;
     /// The scan of a layer, without what was looked for in its files. It is made if it is not known. Its memory counts
@@ -65,20 +66,26 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl<A: Annotate> Passing for Scans<A> {
-    fn scanned(&self, blob: &Blob, bytes: ByteStream) -> ByteStream {
+    fn scanned(&self, blob: &Blob, bytes: ByteStream, passed: &Arc<Gate>) -> ByteStream {
         let Blob { digest, size, .. } = *blob;
         if scan::is_known(&self.session, digest, &*self.annotator) {
+            passed.open();
             return bytes;
         }
         let (sender, receiver) = mpsc::channel(WAITING);
         let (session, annotator) = (self.session.clone(), self.annotator.clone());
-        let budget = self.budget.clone();
+        let (budget, passed) = (self.budget.clone(), passed.clone());
         let scan = blocking(move |_| {
             let mut pieces = Pieces { receiver, piece: Bytes::new(), count: 0 };
             let scanned =
                 scan::of_passing(&session, digest, size, BufReader::new(&mut pieces), &*annotator, &budget);
+            // A scan may end with an error before the layer does.
+            let is_complete = io::copy(&mut pieces, &mut io::sink()).is_ok() && pieces.count == size;
+            if is_complete {
+                passed.open();
+            }
             // The check reads a layer again that cannot be scanned, and reports the error.
-            Ok(scanned.is_err() && io::copy(&mut pieces, &mut io::sink()).is_ok() && pieces.count == size)
+            Ok(scanned.is_err() && is_complete)
         });
         // Without a thread, the check reads the layer.
         let task = tokio::spawn(async { scan.await.unwrap_or(false) });

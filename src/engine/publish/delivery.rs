@@ -4,13 +4,12 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 
-use super::gate::Gate;
 use super::remote::Remote;
-use super::upload;
+use super::upload::{self, Stream};
 use crate::engine::compression;
-use crate::engine::inspect::Passing;
+use crate::engine::gate::Gate;
 use crate::engine::session::Session;
 use crate::error::{Error, Result};
 use crate::event::{Event, Outcome};
@@ -85,19 +84,12 @@ pub(super) struct Delivery {
     pub(super) stream: Option<Stream>,
 }
 
-/// A layer of the base that is scanned if it is sent before the check of the image.
-pub(super) struct Stream {
-    pub(super) passing: Arc<dyn Passing>,
-    /// Dropped when the layer has been sent, or is not sent before the check.
-    pub(super) open: Option<watch::Sender<()>>,
-}
-
 /// Upper bound on the size of a new blob that is sent without asking for it first, in bytes. Sending it for nothing takes
 /// about as long as the request, and hardly ever happens.
 const UNASKED: u64 = 1 << 20;
 
 impl Delivery {
-    pub(super) async fn run(mut self, target: Target, gate: &Gate) -> Result<Outcome> {
+    pub(super) async fn run(self, target: Target, gate: &Gate) -> Result<Outcome> {
         let outcome = match target {
             Target::Registry(remote) => self.send_to_registry(&remote, gate).await?,
             Target::Layout(directory) => self.write_to_layout(&directory, gate).await?,
@@ -108,7 +100,7 @@ impl Delivery {
         Ok(outcome)
     }
 
-    async fn send_to_registry(&mut self, remote: &Remote, gate: &Gate) -> Result<Outcome> {
+    async fn send_to_registry(&self, remote: &Remote, gate: &Gate) -> Result<Outcome> {
         let digest = self.blob.digest;
         if remote.tagged().await?.blobs.contains(&digest) {
             return Ok(Outcome::Existed);
@@ -117,13 +109,12 @@ impl Delivery {
             return Ok(Outcome::Existed);
         }
         let is_later = self.session.dry_run || !gate.is_open() || remote.must_wait().await;
-        if is_later && let Some(stream) = &mut self.stream {
+        if is_later && let Some(stream) = &self.stream {
             // The check comes first, and must not wait for the layer.
-            stream.open = None;
+            stream.passed.0.open();
         }
         remote.may_send().await;
         gate.pass().await;
-        let passing = self.stream.as_ref().map(|stream| &*stream.passing);
         match self.session.dry_run {
             true => Ok(Outcome::WouldSend),
             false => {
@@ -132,7 +123,8 @@ impl Delivery {
                 if turn.is_done() {
                     return Ok(Outcome::Existed);
                 }
-                let outcome = upload::upload(&self.session, &self.to, &self.blob, remote, passing).await?;
+                let outcome =
+                    upload::upload(&self.session, &self.to, &self.blob, remote, self.stream.as_ref()).await?;
                 turn.done();
                 Ok(outcome)
             }

@@ -3,17 +3,15 @@
 //! * [`push`]: a push to one destination, started before the image is complete.
 //! * [`delivery`]: the delivery of one blob. [`upload`]: its upload to a registry.
 //! * [`remote`]: a registry, and the images that its tags name now. [`manifest`]: the manifest that moves the tags.
-//! * [`gate`]: holds blobs back until they may be sent. [`failure`]: the first failure, which aborts the push.
+//! * [`failure`]: the first failure, which aborts the push.
 
 mod delivery;
 mod failure;
-mod gate;
 mod manifest;
 mod push;
 mod remote;
 mod upload;
 
-pub(super) use gate::Gate;
 pub use push::Published;
 pub(super) use push::{Push, registry_source};
 pub(super) use remote::{ImageBlobs, Remote, TaggedImages};

@@ -5,15 +5,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::future::try_join_all;
 use serde::Serialize;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
-use super::delivery::{BlobOrigin, Delivery, Directory, Stream, Target};
+use super::delivery::{BlobOrigin, Delivery, Directory, Target};
 use super::failure::Failure;
-use super::gate::Gate;
-use super::manifest::Put;
+use super::manifest::{self, Put};
 use super::remote::Remote;
-use super::{manifest, upload};
+use super::upload::{self, Stream};
+use crate::engine::gate::{Gate, OpenOnDrop};
 use crate::engine::inspect::Passing;
 use crate::engine::session::Session;
 use crate::error::{Error, Result};
@@ -63,8 +63,8 @@ pub(in crate::engine) struct Push {
 /// The delivery of a blob.
 struct Sending {
     task: AbortOnDrop<Option<Outcome>>,
-    /// The scanner of the blob on its way, and a channel that closes when the blob has passed.
-    passing: Option<(Arc<dyn Passing>, watch::Receiver<()>)>,
+    /// The scanner of the blob on its way, and a gate that opens when the blob has passed.
+    passing: Option<(Arc<dyn Passing>, Arc<Gate>)>,
 }
 
 /// An image whose blobs are all at the destination.
@@ -186,13 +186,12 @@ impl Push {
         }
     }
 
-    /// Waits until a layer has been sent and scanned on its way, unless it is not sent before the check. Returns whether
-    /// it was sent, but cannot be scanned.
+    /// Waits until a layer has been scanned on its way, unless it is not sent before the check. The registry may not have
+    /// accepted it yet. Returns whether it passed, but cannot be scanned.
     pub(in crate::engine) async fn passed(&self, layer: Digest) -> bool {
         let passing = lock(&self.sending).get(&layer).and_then(|sending| sending.passing.clone());
-        let Some((passing, mut open)) = passing else { return false };
-        // The channel never has a second value.
-        let _closed = open.changed().await;
+        let Some((passing, passed)) = passing else { return false };
+        passed.pass().await;
         passing.settled(layer).await
     }
 
@@ -210,9 +209,9 @@ impl Push {
             return;
         }
         lock(&self.sending).entry(blob.digest).or_insert_with(|| {
-            let (sender, receiver) = watch::channel(());
-            let stream = passing.map(|passing| Stream { passing: passing.clone(), open: Some(sender) });
-            let passing = passing.map(|passing| (passing.clone(), receiver));
+            let passing = passing.map(|passing| (passing.clone(), Arc::new(Gate::shut())));
+            let stream =
+                passing.clone().map(|(passing, passed)| Stream { passing, passed: OpenOnDrop(passed) });
             let (session, to, blob) = (self.session.clone(), self.name.clone(), blob.clone());
             let task = Delivery { session, to, blob, origin, stream };
             let (target, failure) = (self.target.clone(), self.failure.clone());

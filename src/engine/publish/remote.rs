@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use tokio::sync::OnceCell;
 
 use super::failure::Failure;
-use super::gate::Gate;
+use crate::engine::gate::Gate;
 use crate::engine::session::Session;
 use crate::error::{Error, Result};
 use crate::image::{

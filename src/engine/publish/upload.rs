@@ -6,6 +6,7 @@ use futures_util::future;
 
 use super::remote::Remote;
 use crate::engine::compression;
+use crate::engine::gate::OpenOnDrop;
 use crate::engine::inspect::Passing;
 use crate::engine::session::Session;
 use crate::error::Result;
@@ -13,8 +14,15 @@ use crate::event::{Event, Outcome};
 use crate::image::Blob;
 use crate::store::{self, Upload};
 
+/// A layer of the base that is scanned if it is sent before the check of the image.
+pub(super) struct Stream {
+    pub(super) passing: Arc<dyn Passing>,
+    /// Opened when the layer has been scanned, or is not sent before the check.
+    pub(super) passed: OpenOnDrop,
+}
+
 /// Uploads a blob, or mounts it from the base's repository. `to` names the destination in events. The bytes are scanned
-/// by `passing`, if given.
+/// for `stream`, if given.
 ///
 /// # Errors
 /// [`Error::NotGzip`](crate::error::Error::NotGzip) for a layer of the base that is not gzip, and the registry's.
@@ -23,7 +31,7 @@ pub(super) async fn upload(
     to: &str,
     blob: &Blob,
     remote: &Remote,
-    passing: Option<&dyn Passing>,
+    stream: Option<&Stream>,
 ) -> Result<Outcome> {
     let (shared, destination, sending) = (session.clone(), to.to_owned(), blob.clone());
     let upload = Upload {
@@ -35,8 +43,8 @@ pub(super) async fn upload(
     };
     let open = async || {
         let bytes = store::open_gzip(&session.registries, blob, &session.nearest(blob)).await?;
-        Ok(match passing {
-            Some(passing) => passing.scanned(blob, bytes),
+        Ok(match stream {
+            Some(Stream { passing, passed }) => passing.scanned(blob, bytes, &passed.0),
             None => bytes,
         })
     };

@@ -1,5 +1,7 @@
 //! A gate that tasks wait at until it is opened.
 
+use std::sync::Arc;
+
 use tokio::sync::Semaphore;
 
 /// A gate that is opened once, and stays open.
@@ -32,6 +34,15 @@ impl Gate {
     /// Waits until the gate is open.
     pub async fn pass(&self) {
         let _closed = self.shut.acquire().await;
+    }
+}
+
+/// Opens a gate when it is dropped, if not before.
+pub(in crate::engine) struct OpenOnDrop(pub Arc<Gate>);
+
+impl Drop for OpenOnDrop {
+    fn drop(&mut self) {
+        self.0.open();
     }
 }
 
