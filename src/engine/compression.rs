@@ -51,7 +51,7 @@ pub(super) fn keep(session: &Session, layer: Digest, compression: Compression) -
     session.cache.note(key(layer), &text)
 }
 
-/// Fails if a layer of a registry that need not be sent is not gzip. This costs a request to its registry for a few bytes,
+/// Fails if a layer of a registry is not gzip, for one that need not be sent. This costs a request to its registry for a few bytes,
 /// once for each layer.
 ///
 /// # Errors

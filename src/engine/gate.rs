@@ -38,7 +38,17 @@ impl Gate {
 }
 
 /// Opens a gate when it is dropped, if not before.
-pub(in crate::engine) struct OpenOnDrop(pub Arc<Gate>);
+pub(in crate::engine) struct OpenOnDrop(Arc<Gate>);
+
+impl OpenOnDrop {
+    pub fn of(gate: Arc<Gate>) -> OpenOnDrop {
+        OpenOnDrop(gate)
+    }
+
+    pub fn gate(&self) -> &Arc<Gate> {
+        &self.0
+    }
+}
 
 impl Drop for OpenOnDrop {
     fn drop(&mut self) {
@@ -50,7 +60,9 @@ impl Drop for OpenOnDrop {
 mod tests {
     use futures_util::FutureExt;
 
-    use super::Gate;
+    use std::sync::Arc;
+
+    use super::{Gate, OpenOnDrop};
 
     #[test]
     fn tasks_wait_until_the_gate_is_open() {
@@ -60,5 +72,14 @@ mod tests {
         gate.open();
         assert!(waiting.now_or_never().is_some() && gate.pass().now_or_never().is_some());
         assert!(Gate::opened().pass().now_or_never().is_some());
+    }
+
+    #[test]
+    fn a_gate_is_opened_by_the_end_of_a_task() {
+        let gate = Arc::new(Gate::shut());
+        let task = OpenOnDrop::of(gate.clone());
+        assert!(!task.gate().is_open());
+        drop(task);
+        assert!(gate.is_open());
     }
 }

@@ -349,6 +349,12 @@ impl Prepared {
         unknown.into_iter().filter(|layer| !is_known(layer)).collect()
     }
 
+    /// Waits for the registries' answers to layers of the base that were scanned on their way. An image that is not sent
+    /// because of its scan leaves them at the registry, so that the next attempt need not send them again.
+    pub async fn base_sent(&self) {
+        join_all(self.attempt.pushes.iter().map(Push::arrived)).await;
+    }
+
     /// Sends the image to its destinations. If a blob turns out to be missing or damaged, or a layer of the base not to be
     /// gzip, the image is built once more; it must have the same config.
     ///

@@ -5,8 +5,9 @@ use std::ops::Range;
 
 use super::elf;
 
-/// The number of bytes kept of either end of a file. The versions of symbols are near the beginning of a library; the
-/// headers of its sections near the end, and also the names that patchelf has moved there.
+/// The number of bytes kept of either end of a file. The versions of symbols are near the beginning of a library, unless it
+/// exports megabytes of names; the headers of its sections are near the end, and also the names that patchelf has moved
+/// there.
 const END: u64 = 4 << 20;
 
 /// The maximum number of bytes kept of a dynamic section.
@@ -37,8 +38,9 @@ struct Part {
 impl Part {
     /// Starts with this part of another file. Keeps the memory.
     fn begin(&mut self, range: Range<u64>) {
-        self.range = range;
         self.bytes.clear();
+        self.bytes.reserve_exact(range.end.saturating_sub(range.start) as usize);
+        self.range = range;
     }
 
     /// Keeps what belongs to the part of a piece that begins at this offset.
@@ -50,7 +52,7 @@ impl Part {
     }
 
     /// The bytes from this offset on; `None` if the part has none.
-    fn from(&self, at: u64) -> Option<&[u8]> {
+    fn starting_at(&self, at: u64) -> Option<&[u8]> {
         let start = at.checked_sub(self.range.start)?;
         self.bytes.get(start as usize..).filter(|bytes| !bytes.is_empty())
     }
@@ -91,17 +93,17 @@ impl Excerpt {
     }
 
     /// The kept bytes from this offset on.
-    fn from(&self, at: u64) -> Option<&[u8]> {
+    fn starting_at(&self, at: u64) -> Option<&[u8]> {
         if at >= self.size {
             return Some(&[]);
         }
-        [&self.first, &self.dynamic, &self.last].into_iter().find_map(|part| part.from(at))
+        [&self.first, &self.dynamic, &self.last].into_iter().find_map(|part| part.starting_at(at))
     }
 }
 
 impl Read for Excerpt {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let Some(kept) = self.from(self.at) else {
+        let Some(kept) = self.starting_at(self.at) else {
             self.missed = true;
             return Err(io::Error::other("this part of the file was not kept"));
         };

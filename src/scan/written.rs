@@ -5,16 +5,17 @@ use std::mem;
 
 use super::code::{Code, HEAD, code};
 use super::excerpt::Excerpt;
+use super::spool::KEPT_LIMIT;
 use crate::layer::Peek;
 use crate::tree::{ELF_MAGIC, may_be_code};
 
 /// The code among the members of archives in a tree, by path. A member that is not listed is not code.
 pub(crate) type WrittenCode = HashMap<Box<[u8]>, Glance>;
 
-/// What a look at a member that passed has shown.
+/// The result of looking at a member that passed.
 pub(crate) enum Glance {
     Code(Code),
-    /// It may be code, of which a part is needed that was not kept.
+    /// It may be code, but a part that is needed was not kept.
     Incomplete,
 }
 
@@ -35,7 +36,8 @@ impl CodeCollector {
 
 impl Peek for CodeCollector {
     fn begin(&mut self, path: &[u8], mode: u32, size: u64) -> bool {
-        let is_looked_at = may_be_code(path, mode);
+        // As in a tree or a stored layer.
+        let is_looked_at = may_be_code(path, mode) && size <= KEPT_LIMIT;
         if is_looked_at {
             self.path = path.into();
             self.excerpt.begin(size);

@@ -138,12 +138,12 @@ fn a_layer_that_is_gzip_costs_no_request_to_another_registry() {
     let registry = FakeEcr::start(EcrBehaviour { refuse_mount: true, ..EcrBehaviour::default() });
     let other = FakeEcr::start(EcrBehaviour::default());
     let base = seed(&registry, dir.path(), "base");
-    // One that could be mounted is looked at before the answer.
-    for (host, requests) in [(other.host(), 2), (registry.host(), 3)] {
+    // A layer that may be mounted can be looked at before the registry answers.
+    for (host, requests) in [(other.host(), 2..=2), (registry.host(), 2..=3)] {
         registry.clear_log();
         let push = Push::new();
         push.lbuild.ok(&push.arguments(&base, &format!("{host}/fn:1")));
-        assert_eq!(registry.log().count("GET", "/base/blobs/"), requests, "{:?}", registry.log());
+        assert!(requests.contains(&registry.log().count("GET", "/base/blobs/")), "{:?}", registry.log());
     }
 }
 

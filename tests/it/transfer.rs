@@ -225,19 +225,41 @@ fn the_check_does_not_wait_for_the_registry_to_accept_the_base() {
     let hex = |layer: &Value| layer["digest"].as_str().unwrap()["sha256:".len()..].to_owned();
     let layers: Vec<_> = layers.as_array().unwrap().iter().map(hex).collect();
     let proxy = Proxy::to(&registry.host());
-    // Each layer of the base is accepted when it is sent for the third time.
-    let late = |layer: &String| Rule::on("PUT", layer, Fault::CommitThen { status: 503 }).times(2);
-    proxy.set_script(layers.iter().map(late));
+    let never = |layer: &String| Rule::on("PUT", layer, Fault::CommitThen { status: 503 }).always();
+    proxy.set_script(layers.iter().map(never));
     let (base, to) =
         (format!("{}/lambda/python:3.12", origin.host()), format!("{}/function:1", proxy.host()));
-    lbuild.push(code.path(), &["--base", &base, "--arch", "arm64", "--to", &to]);
+    let code = code.path().to_str().unwrap();
+    lbuild.run(&["push", code, "--base", &base, "--arch", "arm64", "--to", &to]).failed(5);
     proxy.assert_injected();
     let seen = proxy.seen();
-    let is_of_base = |seen: &ProxyRequest| layers.iter().any(|layer| seen.target.contains(layer.as_str()));
-    let is_upload = |seen: &ProxyRequest| seen.method == "PUT" && seen.target.contains("/blobs/uploads/");
-    let own = seen.iter().position(|seen| is_upload(seen) && !is_of_base(seen));
-    let base = seen.iter().position(|seen| is_upload(seen) && is_of_base(seen) && seen.status == Some(201));
-    assert!(own.unwrap() < base.unwrap(), "{seen:#?}");
+    let is_of_base = |seen: &&ProxyRequest| layers.iter().any(|layer| seen.target.contains(layer.as_str()));
+    let uploads = seen.iter().filter(|seen| seen.method == "PUT" && seen.target.contains("/blobs/uploads/"));
+    let (of_base, own): (Vec<_>, Vec<_>) = uploads.partition(is_of_base);
+    assert!(of_base.iter().all(|seen| seen.status != Some(201)), "{seen:#?}");
+    assert_eq!(own.len(), 2, "the code and the config: {seen:#?}");
+    assert_eq!(proxy.count("PUT", "/manifests/"), 0, "{seen:#?}");
+}
+
+#[test]
+fn an_image_with_findings_leaves_its_base_at_the_registry() {
+    let (origin, registry) = (Registry::start(Mode::Plain), Registry::start(Mode::Plain));
+    bases::seed(&origin, &testdata("base"), "python3.12", "lambda/python", "3.12");
+    let base = format!("{}/lambda/python:3.12", origin.host());
+    let amd64 = [&b"\x7fELF\x02\x01\x01"[..], &[0; 9], &[3, 0, 62, 0, 1, 0, 0, 0], &[0; 40]].concat();
+    let (lbuild, code) = (Lbuild::new(), function(&[("lib.so", amd64)]));
+    let proxy = Proxy::to(&registry.host());
+    // Both layers have been scanned long before the registry gets them undamaged.
+    proxy.set_script([Rule::on("PUT", "/blobs/uploads/", Fault::CorruptRequestByte { at: 9 }).times(8)]);
+    let to = format!("{}/function:1", proxy.host());
+    let arguments = ["push", code.path().to_str().unwrap(), "--base", &base, "--arch", "arm64", "--to", &to];
+    lbuild.run(&arguments).failed(8);
+    proxy.assert_injected();
+    let accepted = |log: &[AccessLogEntry]| log.iter().filter(|access| access.status == 201).count();
+    assert_eq!(accepted(&registry.log()), 2, "{:#?}", registry.log());
+    let mark = registry.mark();
+    lbuild.ok(&[&arguments[..], &["--no-check"]].concat());
+    assert_eq!(uploads(&registry.log_since(mark)), 2, "the code and the config");
 }
 
 #[test]

@@ -25,7 +25,8 @@ const WAITING: usize = 16;
 
 /// Scans layers on their way to a registry. A scan is kept in the cache.
 pub(in crate::engine) trait Passing: Send + Sync {
-    /// The same bytes, which are scanned as they pass. `passed` is opened once all of them have been scanned.
+    /// The same bytes, which are scanned as they pass. `passed` is opened once all of them have passed and have been
+    /// scanned, or at once if the scan is known.
     fn scanned(&self, blob: &Blob, bytes: ByteStream, passed: &Arc<Gate>) -> ByteStream;
     /// Waits for the scans of a layer that have begun. Returns whether the layer passed, but cannot be scanned.
     fn settled(&self, layer: Digest) -> BoxFuture<'_, bool>;

@@ -111,7 +111,8 @@ impl Delivery {
         let is_later = self.session.dry_run || !gate.is_open() || remote.must_wait().await;
         if is_later && let Some(stream) = &self.stream {
             // The check comes first, and must not wait for the layer.
-            stream.passed.0.open();
+            stream.passed.gate().open();
+            stream.ended.gate().open();
         }
         remote.may_send().await;
         gate.pass().await;

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use futures_util::future::try_join_all;
+use futures_util::future::{join_all, try_join_all};
 use serde::Serialize;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
@@ -53,6 +53,8 @@ pub(in crate::engine) struct Push {
     sending: Mutex<HashMap<Digest, Sending>>,
     /// The layers that this run made.
     made: Mutex<HashSet<Digest>>,
+    /// The gates of layers that have passed, which open when the registry has answered.
+    ends: Mutex<Vec<Arc<Gate>>>,
     /// The image's own blobs wait at this gate.
     gate: Arc<Gate>,
     failure: Arc<Failure>,
@@ -63,8 +65,27 @@ pub(in crate::engine) struct Push {
 /// The delivery of a blob.
 struct Sending {
     task: AbortOnDrop<Option<Outcome>>,
-    /// The scanner of the blob on its way, and a gate that opens when the blob has passed.
-    passing: Option<(Arc<dyn Passing>, Arc<Gate>)>,
+    passage: Option<Passage>,
+}
+
+/// A blob that is scanned on its way.
+#[derive(Clone)]
+struct Passage {
+    passing: Arc<dyn Passing>,
+    /// The gates of its [`Stream`].
+    passed: Arc<Gate>,
+    ended: Arc<Gate>,
+}
+
+impl Passage {
+    fn of(passing: Arc<dyn Passing>) -> Passage {
+        Passage { passing, passed: Gate::shut().into(), ended: Gate::shut().into() }
+    }
+
+    fn stream(self) -> Stream {
+        let Passage { passing, passed, ended } = self;
+        Stream { passing, passed: OpenOnDrop::of(passed), ended: OpenOnDrop::of(ended) }
+    }
 }
 
 /// An image whose blobs are all at the destination.
@@ -129,8 +150,9 @@ impl Push {
             }
             Target::Layout(_) | Target::Archive { .. } | Target::Local { .. } => None,
         };
-        let (name, sending, made) = (to.to_string(), Mutex::default(), Mutex::default());
-        Push { session, target, name, sending, made, gate, failure, _asking: asking }
+        let (name, sending, made, ends) =
+            (to.to_string(), Mutex::default(), Mutex::default(), Mutex::default());
+        Push { session, target, name, sending, made, ends, gate, failure, _asking: asking }
     }
 
     /// The registry, if the destination is one.
@@ -189,10 +211,17 @@ impl Push {
     /// Waits until a layer has been scanned on its way, unless it is not sent before the check. The registry may not have
     /// accepted it yet. Returns whether it passed, but cannot be scanned.
     pub(in crate::engine) async fn passed(&self, layer: Digest) -> bool {
-        let passing = lock(&self.sending).get(&layer).and_then(|sending| sending.passing.clone());
-        let Some((passing, passed)) = passing else { return false };
+        let passage = lock(&self.sending).get(&layer).and_then(|sending| sending.passage.clone());
+        let Some(Passage { passing, passed, ended }) = passage else { return false };
         passed.pass().await;
+        lock(&self.ends).push(ended);
         passing.settled(layer).await
+    }
+
+    /// Waits for the registry's answers to layers that have [passed](Self::passed).
+    pub(in crate::engine) async fn arrived(&self) {
+        let ends = std::mem::take(&mut *lock(&self.ends));
+        join_all(ends.iter().map(|ended| ended.pass())).await;
     }
 
     /// Starts the delivery of all blobs of the image that the destination lacks.
@@ -209,9 +238,8 @@ impl Push {
             return;
         }
         lock(&self.sending).entry(blob.digest).or_insert_with(|| {
-            let passing = passing.map(|passing| (passing.clone(), Arc::new(Gate::shut())));
-            let stream =
-                passing.clone().map(|(passing, passed)| Stream { passing, passed: OpenOnDrop(passed) });
+            let passage = passing.cloned().map(Passage::of);
+            let stream = passage.clone().map(Passage::stream);
             let (session, to, blob) = (self.session.clone(), self.name.clone(), blob.clone());
             let task = Delivery { session, to, blob, origin, stream };
             let (target, failure) = (self.target.clone(), self.failure.clone());
@@ -224,7 +252,7 @@ impl Push {
                     }
                 }
             }));
-            Sending { task, passing }
+            Sending { task, passage }
         });
     }
 

@@ -1,8 +1,9 @@
 //! The upload of one blob to a registry.
 
+use std::pin::pin;
 use std::sync::Arc;
 
-use futures_util::future;
+use futures_util::future::{self, Either};
 
 use super::remote::Remote;
 use crate::engine::compression;
@@ -19,6 +20,8 @@ pub(super) struct Stream {
     pub(super) passing: Arc<dyn Passing>,
     /// Opened when the layer has been scanned, or is not sent before the check.
     pub(super) passed: OpenOnDrop,
+    /// Opened when the registry has the layer or has refused it, or when the layer is not sent before the check.
+    pub(super) ended: OpenOnDrop,
 }
 
 /// Uploads a blob, or mounts it from the base's repository. `to` names the destination in events. The bytes are scanned
@@ -44,19 +47,25 @@ pub(super) async fn upload(
     let open = async || {
         let bytes = store::open_gzip(&session.registries, blob, &session.nearest(blob)).await?;
         Ok(match stream {
-            Some(Stream { passing, passed }) => passing.scanned(blob, bytes, &passed.0),
+            Some(Stream { passing, passed, .. }) => passing.scanned(blob, bytes, passed.gate()),
             None => bytes,
         })
     };
-    // The bytes of a mounted layer do not pass this machine. A layer that probably is mounted is checked at the same time.
-    let check = || compression::check(session, blob);
-    let early = async { if upload.asked { None } else { Some(check().await) } };
-    let (outcome, checked) = future::join(remote.repository.put_blob(&upload, open), early).await;
+    let mut put = pin!(remote.repository.put_blob(&upload, open));
+    // The bytes of a mounted layer do not pass this machine. A layer that probably is mounted is looked at meanwhile.
+    let mut check = pin!(compression::check(session, blob));
+    let (outcome, checked) = match upload.asked {
+        true => (put.await, None),
+        false => match future::select(&mut put, &mut check).await {
+            Either::Left((outcome, _)) => (outcome, None),
+            Either::Right((checked, put)) => (put.await, Some(checked)),
+        },
+    };
     let outcome = outcome?;
     if outcome == Outcome::Mounted {
         match checked {
             Some(checked) => checked?,
-            None => check().await?,
+            None => check.await?,
         }
     }
     Ok(outcome)

@@ -112,8 +112,7 @@ fn the_requirements_of_a_file_are_read() {
     assert!(elf.machine.is(Arch::Amd64));
 }
 
-/// A library that requires a C library and glibc 2.34; its tables of both have so many bytes before, between and after
-/// them.
+/// A library that requires a C library and glibc 2.34, with this number of bytes before, between and after its two tables.
 pub(in crate::scan) fn library_with_gaps(before: usize, between: usize, after: usize) -> Vec<u8> {
     let gap = |bytes| (1, vec![0; bytes]);
     let dynamic = (6, fields(&[(1, 8), (text("libc.so.6"), 8)]));

@@ -17,10 +17,9 @@ use crate::store::lock::lock;
 #[derive(Clone, Default)]
 pub(in crate::store) struct Clients {
     proxied: Arc<Mutex<Option<Client>>>,
-    /// The client without a proxy. Loopback uses it, because a proxy cannot reach it, and its plain HTTP must not leave the
-    /// machine.
+    /// The client without a proxy. Loopback uses it, because a proxy cannot reach it.
     direct: Arc<Mutex<Option<Client>>>,
-    /// The client without a proxy for plain HTTP, which trusts no certificate.
+    /// The client without a proxy for plain HTTP, which trusts no certificate. That of loopback must not leave the machine.
     plain: Arc<Mutex<Option<Client>>>,
     no_proxy: Arc<OnceLock<NoProxy>>,
 }

@@ -85,13 +85,11 @@ impl<'a> CheckBeforePush<'a> {
                 "{layers} of the base were not read: the registry has them already; `lbuild check IMAGE` reads them"
             ));
         }
-        match findings.iter().any(|found: &Finding| found.severity == Severity::Error) {
-            true => Err(Failure::Findings {
-                image: self.name.clone(),
-                count: text::count(&findings, Severity::Error),
-            }),
-            false => Ok(is_judged),
+        if findings.iter().all(|found: &Finding| found.severity != Severity::Error) {
+            return Ok(is_judged);
         }
+        prepared.base_sent().await;
+        Err(Failure::Findings { image: self.name.clone(), count: text::count(&findings, Severity::Error) })
     }
 
     /// The findings, and the number of layers that were not read for them.
