@@ -51,8 +51,8 @@ pub(super) fn keep(session: &Session, layer: Digest, compression: Compression) -
     session.cache.note(key(layer), &text)
 }
 
-/// Fails if a layer of a registry is not gzip, for one that need not be sent. This costs a request to its registry for a few bytes,
-/// once for each layer.
+/// Fails if a layer of a registry is not gzip. It is for layers that need not be sent, and costs a request to their registry
+/// for a few bytes, once for each layer.
 ///
 /// # Errors
 /// [`Error::NotGzip`](crate::error::Error::NotGzip); a request that fails is not an error.

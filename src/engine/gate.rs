@@ -58,9 +58,9 @@ impl Drop for OpenOnDrop {
 
 #[cfg(test)]
 mod tests {
-    use futures_util::FutureExt;
-
     use std::sync::Arc;
+
+    use futures_util::FutureExt;
 
     use super::{Gate, OpenOnDrop};
 

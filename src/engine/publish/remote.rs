@@ -163,8 +163,8 @@ impl Remote {
             .then(|| base.repository())
     }
 
-    /// Whether the blob is mounted from the base's repository without asking for it first, which is one request
-    /// fewer unless this repository has it. ECR mounts only for accounts that have turned it on:
+    /// Whether the blob is mounted from the base's repository without asking for it first, which is one request fewer unless
+    /// this repository has it. ECR mounts only for accounts that have turned it on:
     /// <https://docs.aws.amazon.com/AmazonECR/latest/userguide/blob-mounting.html>.
     pub(super) fn mounts_unasked(&self, blob: &Blob) -> bool {
         let is_ecr = EcrHost::parse(self.repository.name().registry()).is_some();
