@@ -2,7 +2,7 @@
 import collections, functools, hashlib, http.server, json, os, shutil, threading, time
 
 from corpora import BEFORE, LODASH_BEFORE, PACKAGES, WHEELS, corpus, installed, node_modules, wheels
-from harness import HOME, TARGET, line, medians, table, tar_and_curl
+from harness import HOME, TARGET, call, line, medians, table, tar_and_curl
 
 # States that keep caches and registry; then states that keep only the registry, like an empty CI runner.
 STATES = ["cold", "unchanged", "fresh machine", "fresh machine, one package upgraded"]
