@@ -82,6 +82,11 @@ impl Excerpt {
         self.seen = end;
     }
 
+    /// The size of the file.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
     /// The beginning.
     pub fn first(&self) -> &[u8] {
         &self.first.bytes

@@ -342,6 +342,18 @@ fn a_file_gives_the_same_facts_from_any_location() {
 }
 
 #[test]
+fn machine_code_above_the_limit_is_not_code_and_a_script_is() {
+    let seen = |beginning: &[u8]| {
+        let mut code = CodeCollector::default();
+        assert!(code.begin(b"bin/x", 0o755, spool::KEPT_LIMIT + 1));
+        code.piece(&[beginning, &[b' '; 600]].concat());
+        code.end();
+        code.finish().len()
+    };
+    assert_eq!((seen(&elf::tests::library_with_gaps(0, 0, 0)), seen(b"#!/bin/sh\n")), (0, 1));
+}
+
+#[test]
 fn tables_are_found_anywhere_in_a_file() {
     const FAR: usize = 9 << 20;
     let dir = tempfile::tempdir().unwrap();

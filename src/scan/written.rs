@@ -36,8 +36,7 @@ impl CodeCollector {
 
 impl Peek for CodeCollector {
     fn begin(&mut self, path: &[u8], mode: u32, size: u64) -> bool {
-        // As in a tree or a stored layer.
-        let is_looked_at = may_be_code(path, mode) && size <= KEPT_LIMIT;
+        let is_looked_at = may_be_code(path, mode);
         if is_looked_at {
             self.path = path.into();
             self.excerpt.begin(size);
@@ -56,6 +55,10 @@ impl Peek for CodeCollector {
         let path = mem::take(&mut self.path);
         let first = self.excerpt.first();
         let head = first[..first.len().min(HEAD as usize)].to_vec();
+        // As in a tree or a stored layer.
+        if head.starts_with(ELF_MAGIC) && self.excerpt.size() > KEPT_LIMIT {
+            return;
+        }
         let found = code(&head, &mut self.excerpt);
         let found = if self.excerpt.missed() { Some(Glance::Incomplete) } else { found.map(Glance::Code) };
         if let Some(found) = found {
